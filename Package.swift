@@ -1,0 +1,73 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "pando",
+    products: [
+        .library(name: "ArrowIPC", targets: ["ArrowIPC"]),
+        .library(name: "HDF5File", targets: ["HDF5File"]),
+        .library(name: "Shards", targets: ["Shards"]),
+        .library(name: "Convert", targets: ["Convert"]),
+        .executable(name: "pando", targets: ["pando"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        // Tools: arguments, progress, exit codes; no logic.
+        .executableTarget(
+            name: "pando",
+            dependencies: [
+                "Convert", "Shards", "ArrowIPC", "HDF5File", "Support",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/Commands/pando"
+        ),
+
+        // Rooms, top to bottom; arrows go down only (docs/architecture.md).
+        .target(
+            name: "Convert",
+            dependencies: ["Shards", "ArrowIPC", "HDF5File", "Kernels", "Support"],
+            resources: [.embedInCode("Resources")]
+        ),
+        .target(name: "Shards", dependencies: ["ArrowIPC", "Kernels", "Support"]),
+        .target(
+            name: "ArrowIPC",
+            dependencies: ["Support", "CZstd", "CLZ4"],
+            path: "Sources/Formats/ArrowIPC"
+        ),
+        .target(
+            name: "HDF5File",
+            dependencies: ["Support", "Kernels", "CHDF5", "CDeflate"],
+            path: "Sources/Formats/HDF5File"
+        ),
+        .target(name: "Support", dependencies: ["CXXHash"]),
+        .target(name: "Kernels"),
+
+        // System libraries.
+        .systemLibrary(
+            name: "CZstd", path: "Sources/Bindings/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(
+            name: "CLZ4", path: "Sources/Bindings/CLZ4", pkgConfig: "liblz4",
+            providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CDeflate", path: "Sources/Bindings/CDeflate", pkgConfig: "libdeflate",
+            providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(
+            name: "CXXHash", path: "Sources/Bindings/CXXHash", pkgConfig: "libxxhash",
+            providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(
+            name: "CHDF5", path: "Sources/Bindings/CHDF5", pkgConfig: "hdf5",
+            providers: [.apt(["libhdf5-dev"])]),
+
+        .testTarget(name: "SupportTests", dependencies: ["Support"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support"]),
+        .testTarget(name: "ArrowIPCTests", dependencies: ["ArrowIPC", "Support"]),
+        .testTarget(name: "HDF5FileTests", dependencies: ["HDF5File", "Support"]),
+        .testTarget(name: "ShardsTests", dependencies: ["Shards", "ArrowIPC", "Support"]),
+        .testTarget(name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support"]),
+        .testTarget(name: "ToolTests", dependencies: ["Support"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,53 @@
+import Glibc
+
+/// A failed system call: which one, on which file, and the operating system's reason.
+public struct SystemError: AddressedError {
+    /// What the failure means to a caller.
+    public enum Code: Sendable, Equatable {
+        /// The operating system's error number.
+        case errno(Int32)
+        /// The file ended before the bytes that were asked for.
+        case truncated
+        /// The file's size is not the one that was recorded.
+        case sizeChanged
+    }
+
+    public var code: Code
+    public var file: String
+    public var place: String
+    public var message: String
+    public var advice: String?
+
+    /// An error from its parts.
+    public init(_ code: Code, file: String, place: String = "", message: String, advice: String? = nil) {
+        self.code = code
+        self.file = file
+        self.place = place
+        self.message = message
+        self.advice = advice
+    }
+
+    /// The error that `errno` holds right now, after `operation` on `file` failed.
+    public init(errno number: Int32 = Glibc.errno, file: String, operation: String) {
+        self.init(
+            .errno(number), file: file, message: "cannot \(operation): \(Self.reason(number))",
+            advice: Self.advice(number))
+    }
+
+    /// The operating system's words for an error number.
+    public static func reason(_ number: Int32) -> String {
+        guard let text = strerror(number) else { return "error \(number)" }
+        return String(cString: text)
+    }
+
+    private static func advice(_ number: Int32) -> String? {
+        switch number {
+        case ENOSPC: "free some space and run the same command again"
+        case EDQUOT: "your quota is used up: free some space and run the same command again"
+        case EACCES, EPERM: "check the permissions of the file and of its directory"
+        case EROFS: "the file system is read-only: choose another place"
+        case EMFILE: "raise the limit of open files (ulimit -n)"
+        default: nil
+        }
+    }
+}
