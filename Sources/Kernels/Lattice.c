@@ -1,1 +1,162 @@
+// CMS lattice codec and narrowing, for every instruction set that is worth it; one is picked at run time.
 #include "Kernels.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define BLOCK 256
+#define GRID_SHIFT 11                          // 23 - 12 explicit mantissa bits of eta and phi (NanoAOD)
+#define GRID_MASK 0x7ffu
+#define GRID_LIMIT 4094u                       // 2^12 - 2
+#define ETA_STEP (6.0 / 32767.0)               // MiniAOD packing of eta
+#define PHI_STEP (0x1.999999999999ap+1 / 32767.0)  // of phi: 3.2 / 32767 rad
+#define PHI_MAX 32169                          // round(pi / PHI_STEP)
+#define PHI_PERIOD 64339                       // 2 PHI_MAX + 1
+#define ROUNDER 6755399441055744.0             // 1.5 * 2^52: adding it rounds to an integer, ties to even
+
+// 1/n! rounded once to double; n! is exact up to 18!.
+#define F(n) F##n
+#define F2 (1.0 / 2.0)
+#define F3 (1.0 / 6.0)
+#define F4 (1.0 / 24.0)
+#define F5 (1.0 / 120.0)
+#define F6 (1.0 / 720.0)
+#define F7 (1.0 / 5040.0)
+#define F8 (1.0 / 40320.0)
+#define F9 (1.0 / 362880.0)
+#define F10 (1.0 / 3628800.0)
+#define F11 (1.0 / 39916800.0)
+#define F12 (1.0 / 479001600.0)
+#define F13 (1.0 / 6227020800.0)
+#define F14 (1.0 / 87178291200.0)
+#define F15 (1.0 / 1307674368000.0)
+#define F16 (1.0 / 20922789888000.0)
+#define F17 (1.0 / 355687428096000.0)
+
+static int instruction_limit = 2;
+
+static inline uint32_t as_bits(float x) { uint32_t b; __builtin_memcpy(&b, &x, 4); return b; }
+static inline float as_float(uint32_t b) { float x; __builtin_memcpy(&x, &b, 4); return x; }
+static inline uint64_t as_bits64(double x) { uint64_t b; __builtin_memcpy(&b, &x, 8); return b; }
+static inline double as_double(uint64_t b) { double x; __builtin_memcpy(&x, &b, 8); return x; }
+static inline int32_t abs_int(int32_t x) { return x < 0 ? -x : x; }
+
+#define NAME(f) f##_base
+#include "LatticeBody.inc"
+#undef NAME
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,f16c,bmi,bmi2"))), apply_to = function)
+#define NAME(f) f##_avx2
+#include "LatticeBody.inc"
+#undef NAME
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,f16c,bmi,bmi2"), min_vector_width(512))), apply_to = function)
+#define NAME(f) f##_avx512
+#include "LatticeBody.inc"
+#undef NAME
+#pragma clang attribute pop
+
+static int level(void) {
+    // Idempotent: a race writes the same value twice.
+    static int known = -1;
+    int found = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (found < 0) {
+        __builtin_cpu_init();
+        found = 0;
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2")) found = 1;
+        if (found && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) found = 2;
+        __atomic_store_n(&known, found, __ATOMIC_RELAXED);
+    }
+    int asked = __atomic_load_n(&instruction_limit, __ATOMIC_RELAXED);
+    return found < asked ? found : asked;
+}
+#define PICK(f, ...) (level() == 2 ? f##_avx512(__VA_ARGS__) : level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
+#else
+#define PICK(f, ...) f##_base(__VA_ARGS__)
+#endif
+
+void pando_limit_instructions(int level) { __atomic_store_n(&instruction_limit, level, __ATOMIC_RELAXED); }
+
+void pando_sincos(size_t n, const double *x, double *sine, double *cosine) { PICK(sincos, n, x, sine, cosine); }
+void pando_sinhcosh(size_t n, const double *x, double *sinh, double *cosh) { PICK(sinhcosh, n, x, sinh, cosh); }
+
+void pando_encode_momenta(size_t n, const float *px, const float *py, const float *pz, const float *energy,
+                          const int16_t *pdg, const int32_t *eta_index, const int32_t *phi_index,
+                          const pando_masses *masses, const pando_lattice_out *out, const uint32_t *field_bits,
+                          uint32_t *mismatch) {
+    PICK(encode_momenta, n, px, py, pz, energy, pdg, eta_index, phi_index, masses, out, field_bits, mismatch);
+}
+void pando_decode_angles(size_t n, const pando_lattice *in, const int32_t *eta_index, const int32_t *phi_index,
+                         float *eta, float *phi) {
+    PICK(decode_angles, n, in, eta_index, phi_index, eta, phi);
+}
+void pando_decode_momenta(size_t n, const pando_lattice *in, const int32_t *eta_index, const int32_t *phi_index,
+                          const pando_masses *masses, float *px, float *py, float *pz, float *energy) {
+    PICK(decode_momenta, n, in, eta_index, phi_index, masses, px, py, pz, energy);
+}
+void pando_narrow_half(size_t n, const float *in, uint16_t *out, uint32_t *mismatch, uint32_t bit) {
+    PICK(narrow_half, n, in, out, mismatch, bit);
+}
+void pando_narrow_int16(size_t n, const float *in, int16_t *out, uint32_t *mismatch, uint32_t bit) {
+    PICK(narrow_int16, n, in, out, mismatch, bit);
+}
+void pando_narrow_int8(size_t n, const float *in, int8_t *out, uint32_t *mismatch, uint32_t bit) {
+    PICK(narrow_int8, n, in, out, mismatch, bit);
+}
+void pando_widen_half(size_t n, const uint16_t *in, float *out) { PICK(widen_half, n, in, out); }
+void pando_statistics(size_t n, const float *in, float *minimum, float *maximum, double *sum, size_t *not_finite) {
+    PICK(statistics, n, in, minimum, maximum, sum, not_finite);
+}
+
+// Plain loops that SSE2 already serves well.
+
+void pando_axis_index(size_t jets, const float *eta, const float *phi, int32_t *eta_index, int32_t *phi_index) {
+    for (size_t i = 0; i < jets; i++) {
+        double e = eta[i], p = phi[i];
+        e = e <= 6.0 && e >= -6.0 ? e : 0.0;  // also false for NaN
+        p = p <= 3.1416015625 && p >= -3.1416015625 ? p : 0.0;
+        eta_index[i] = (int32_t)((e / ETA_STEP + ROUNDER) - ROUNDER);
+        phi_index[i] = (int32_t)((p / PHI_STEP + ROUNDER) - ROUNDER);
+    }
+}
+
+void pando_repeat(size_t jets, const int32_t *offsets, const int32_t *value, int32_t *out) {
+    for (size_t j = 0; j < jets; j++)
+        for (int32_t i = offsets[j]; i < offsets[j + 1]; i++) out[i] = value[j];
+}
+
+void pando_widen_int16(size_t n, const int16_t *in, float *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (float)in[i];
+}
+
+void pando_widen_int8(size_t n, const int8_t *in, float *out) {
+    for (size_t i = 0; i < n; i++) out[i] = (float)in[i];
+}
+
+size_t pando_count_mismatches(size_t n, const uint32_t *mismatch) {
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) found += mismatch[i] != 0;
+    return found;
+}
+
+void pando_sum_momenta(size_t jets, const int32_t *offsets, const float *px, const float *py, const float *pz,
+                       const float *energy, double *sums) {
+    for (size_t j = 0; j < jets; j++) {
+        double x = 0, y = 0, z = 0, e = 0;
+        for (int32_t i = offsets[j]; i < offsets[j + 1]; i++) {
+            x += (double)px[i];
+            y += (double)py[i];
+            z += (double)pz[i];
+            e += (double)energy[i];
+        }
+        sums[4 * j] = x;
+        sums[4 * j + 1] = y;
+        sums[4 * j + 2] = z;
+        sums[4 * j + 3] = e;
+    }
+}
+
+void pando_xor(size_t n, uint8_t *destination, const uint8_t *source) {
+    for (size_t i = 0; i < n; i++) destination[i] ^= source[i];
+}
