@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "HDF5Kernels.h"
+
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
 typedef struct {
     int32_t count;
