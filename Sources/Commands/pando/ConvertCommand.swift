@@ -1,0 +1,265 @@
+import ArgumentParser
+import ArrowIPC
+import Convert
+import Foundation
+import Shards
+import Support
+
+/// `pando convert`.
+struct ConvertCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "convert",
+        abstract: "Convert HDF5 files of jets to a dataset of compressed columnar shards.",
+        discussion: """
+            Nothing is lost: each batch is decoded again and compared with the source bit for bit before it is written.
+            Killed or stopped, run the same command again: it goes on behind the last finished shard.
+
+            EXAMPLE
+              pando convert aoj/*.h5 aoj.pando
+              pando convert @files.txt aoj.pando --task 3/100
+            """)
+
+    @Argument(
+        help: ArgumentHelp(
+            "Input files, then the directory of the dataset. @list.txt names a file with one input a line.",
+            valueName: "input> ... <output"))
+    var paths: [String]
+    @Option(help: "What the inputs hold: a name or a JSON file.")
+    var schema = "aspen-open-jets"
+    @Option(help: "Codec of the shards: zstd, lz4 or none.")
+    var codec = "zstd"
+    @Option(help: "Level of zstd; 1 is faster and 1% larger.")
+    var level = 3
+    @Option(help: "At most so many jets a record batch.")
+    var batchRows = 2048
+    @Option(help: "Size at which a shard is closed, for example 64MiB.")
+    var shardSize = "256MiB"
+    @Option(help: "Mix so many inputs in each record batch.")
+    var interleave = 16
+    @Option(help: "Threads; default: the cores that this process may use.")
+    var threads: Int?
+    @Option(help: "Convert at most so many jets.")
+    var limit: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Convert part I of N of every input, I from 0 on; join the parts with 'pando index'.", valueName: "I/N"))
+    var task: String?
+    @Option(help: "Shares of the splits, by hash of the event.")
+    var splits = "train=0.8,val=0.1,test=0.1"
+    @Option(help: "Offsets buffers of list columns: shared (smaller) or separate.")
+    var offsets = "shared"
+    @Option(help: "What to do about an input that cannot be read: fail or skip.")
+    var onBadInput = "fail"
+    @Flag(help: "Write no parity: 3% smaller, 'pando repair' then needs the inputs.")
+    var noParity = false
+    @Flag(help: "Only say what would be done.")
+    var dryRun = false
+    @Flag(help: "Go on although another process's claim lies on the output; only if that process is dead.")
+    var takeOver = false
+    @Flag(name: .shortAndLong, help: "No progress.")
+    var quiet = false
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    func validate() throws {
+        guard paths.count >= 2 else { throw ValidationError("name at least one input and the output") }
+        guard ["shared", "separate"].contains(offsets) else { throw ValidationError("--offsets is shared or separate") }
+        guard ["fail", "skip"].contains(onBadInput) else { throw ValidationError("--on-bad-input is fail or skip") }
+        _ = try options()
+    }
+
+    private func options() throws -> ConversionOptions {
+        var options = ConversionOptions()
+        switch codec {
+        case "zstd":
+            guard (-7...19).contains(level), level != 0 else { throw ValidationError("--level is -7 to 19, not 0") }
+            options.compression = .zstd(level: level)
+        case "lz4": options.compression = .lz4
+        case "none": options.compression = .none
+        default: throw ValidationError("--codec is zstd, lz4 or none")
+        }
+        guard (1...65_536).contains(batchRows) else { throw ValidationError("--batch-rows is 1 to 65536") }
+        guard let bytes = Sizes.bytes(shardSize), (1...(1 << 40)).contains(bytes) else {
+            throw ValidationError("--shard-size is a size such as 256MiB or 100MB")
+        }
+        guard (1...1024).contains(interleave) else { throw ValidationError("--interleave is 1 to 1024") }
+        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is 1 to 1024") }
+        if let limit, limit < 0 { throw ValidationError("--limit is not negative") }
+        if let task {
+            let numbers = task.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+            guard numbers.count == 2, let number = numbers[0], let count = numbers[1],
+                let part = ConversionOptions.Task(number: number, of: count)
+            else { throw ValidationError("--task is I/N with I from 0 to N-1, for example 0/10") }
+            options.task = part
+        }
+        options.splits = try Sizes.splits(splits)
+        options.batchRows = batchRows
+        options.shardBytes = bytes
+        options.interleave = interleave
+        options.limit = limit
+        options.makesParity = !noParity
+        options.sharesOffsets = offsets == "shared"
+        options.skipsBadInput = onBadInput == "skip"
+        options.threads = threads ?? Machine.usableCores
+        options.takesOver = takeOver
+        return options
+    }
+
+    func run() throws {
+        let inputs = try InputList.expand(Array(paths.dropLast()))
+        guard let output = paths.last else { return }
+        let schema = try SourceSchema(named: schema)
+        var converter = Converter(inputs: inputs, output: output, schema: schema, options: try options())
+        let progress = Progress("converting", unit: "jets", quiet: quiet)
+        converter.progress = { progress.show($0, of: $1) }
+        converter.isInterrupted = { Interruption.isRequested }
+        if dryRun {
+            try show(try converter.forecast())
+            return
+        }
+        if try isAlreadyDone(converter, output) { return }
+        let catalogue: Catalogue
+        do {
+            catalogue = try converter.run()
+            progress.finish()
+        } catch {
+            progress.finish()
+            throw error
+        }
+        try report(catalogue, output, seconds: progress.elapsed)
+        for gap in catalogue.missing {
+            let what = gap.rows.map { "rows \(gap.firstRow ?? 0)..<\((gap.firstRow ?? 0) + $0)" } ?? "all of it"
+            Console.warning("\(gap.input): \(what) left out: \(gap.reason)")
+        }
+        if !catalogue.missing.isEmpty { throw ExitCode(3) }
+    }
+
+    /// Schedulers start the same work twice: that is no failure, and nothing is touched.
+    private func isAlreadyDone(_ converter: Converter, _ output: String) throws -> Bool {
+        guard Directory.exists("\(output)/\(Catalogue.fileName)"),
+            let catalogue = try? Dataset(directory: output).catalogue,
+            try converter.matches(catalogue)
+        else { return false }
+        if !quiet { Console.write("\(output): already complete, \(Format.count(catalogue.rows)) jets\n") }
+        if json { print(try CanonicalJSON.text(Outcome(catalogue: catalogue, output: output, seconds: 0))) }
+        return true
+    }
+
+    private struct Outcome: Encodable {
+        var output: String
+        var rows: Int
+        var constituents: Int
+        var inputBytes: Int
+        var bytes: Int
+        var ratio: Double
+        var seconds: Double
+        var missing: [Gap]
+        var fingerprint: Digest
+
+        init(catalogue: Catalogue, output: String, seconds: Double) {
+            self.output = output
+            rows = catalogue.rows
+            constituents = catalogue.constituents
+            inputBytes = catalogue.provenance.inputs.reduce(0) { $0 + $1.bytes }
+            bytes = DatasetSize.all(output)
+            ratio = Double(bytes) / Double(max(1, inputBytes))
+            self.seconds = seconds
+            missing = catalogue.missing
+            fingerprint = catalogue.fingerprint
+        }
+    }
+
+    private func report(_ catalogue: Catalogue, _ output: String, seconds: Double) throws {
+        let outcome = Outcome(catalogue: catalogue, output: output, seconds: seconds)
+        if json {
+            print(try CanonicalJSON.text(outcome))
+            return
+        }
+        guard !quiet else { return }
+        let rate = Int(Double(outcome.rows) / max(seconds, 1e-9))
+        print(
+            "\(output): \(Format.count(outcome.rows)) jets with \(Format.count(outcome.constituents)) constituents in "
+                + "\(catalogue.shards.count) shard\(catalogue.shards.count == 1 ? "" : "s"), \(Format.bytes(outcome.bytes)) "
+                + "(\(String(format: "%.3f", outcome.ratio)) of the inputs), \(Format.duration(seconds)), \(Format.count(rate)) jets/s"
+        )
+    }
+
+    private func show(_ forecast: Converter.Forecast) throws {
+        if json {
+            print(try CanonicalJSON.text(forecast))
+            return
+        }
+        for input in forecast.inputs {
+            print(
+                "\(input.name): rows \(input.firstRow)..<\(input.firstRow + input.rowsTaken) of \(Format.count(input.rows)), \(Format.bytes(input.bytes))"
+            )
+        }
+        for gap in forecast.missing { print("left out: \(gap.reason)") }
+        print(
+            "\(Format.count(forecast.rows)) jets in \(forecast.batches) record batches of up to \(batchRows), \(forecast.interleave) inputs at once"
+        )
+        print(forecast.columns.map { "  \($0[0]): \($0[1])" }.joined(separator: "\n"))
+    }
+}
+
+/// Arguments that stand for numbers.
+enum Sizes {
+    /// `64MiB`, `100MB`, `4096`.
+    static func bytes(_ text: String) -> Int? {
+        let units: [(String, Int)] = [
+            ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1000), ("KB", 1000), ("MB", 1_000_000),
+            ("GB", 1_000_000_000), ("B", 1),
+        ]
+        for (name, factor) in units where text.hasSuffix(name) {
+            guard let number = Int(text.dropLast(name.count)), number >= 0 else { return nil }
+            let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
+            return overflow ? nil : bytes
+        }
+        return Int(text)
+    }
+
+    /// `train=0.8,val=0.1,test=0.1`; the shares add up to 1.
+    static func splits(_ text: String) throws -> [(name: String, share: Double)] {
+        let parts = try text.split(separator: ",").map { part in
+            let words = part.split(separator: "=")
+            guard words.count == 2, let share = Double(words[1]), share >= 0, share <= 1 else {
+                throw ValidationError("--splits is like train=0.8,val=0.1,test=0.1")
+            }
+            return (name: String(words[0]), share: share)
+        }
+        guard !parts.isEmpty, abs(parts.reduce(0) { $0 + $1.share } - 1) < 1e-6,
+            Set(parts.map(\.name)).count == parts.count
+        else {
+            throw ValidationError("--splits need different names and shares that add up to 1")
+        }
+        return parts
+    }
+}
+
+/// Inputs as they are given: files and lists of files.
+enum InputList {
+    /// Replaces `@list.txt` by the lines of that file; empty lines and those that begin with # are left out.
+    static func expand(_ paths: [String]) throws -> [String] {
+        try paths.flatMap { path -> [String] in
+            if let scheme = ["root://", "https://", "http://", "s3://"].first(where: path.hasPrefix) {
+                throw ConvertError(
+                    .input, file: path, message: "\(scheme) is not read directly",
+                    advice: "copy the file to a local disk (xrdcp, curl) or name its path on a mounted file system")
+            }
+            guard path.hasPrefix("@") else { return [path] }
+            let name = String(path.dropFirst())
+            let text = String(decoding: try InputFile(path: name).readAll(limit: 1 << 28), as: UTF8.self)
+            return text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+                .filter { !$0.isEmpty && !$0.hasPrefix("#") }
+        }
+    }
+}
+
+/// Bytes of a dataset's directory.
+enum DatasetSize {
+    /// All files: shards, index, catalogue, parity.
+    static func all(_ directory: String) -> Int {
+        let names = (try? FileManager.default.subpathsOfDirectory(atPath: directory)) ?? []
+        return names.reduce(0) { $0 + ((try? InputFile(path: "\(directory)/\($1)").size) ?? 0) }
+    }
+}

@@ -1,0 +1,70 @@
+import ArrowIPC
+import Shards
+
+/// What decides the result of a conversion, and how it is carried out.
+public struct ConversionOptions: Sendable {
+    /// Which part of the rows a task of several takes.
+    public struct Task: Sendable, Equatable {
+        /// 0 to `count - 1`.
+        public var number: Int
+        /// How many tasks there are.
+        public var count: Int
+
+        /// A task, or nil for numbers that are none.
+        public init?(number: Int, of count: Int) {
+            guard count >= 1, (0..<count).contains(number) else { return nil }
+            self.number = number
+            self.count = count
+        }
+    }
+
+    /// Codec and level of the shards.
+    public var compression: BodyCompression = .zstd(level: 3)
+    /// At most so many jets a record batch.
+    public var batchRows = 2048
+    /// A shard is closed when it has reached so many bytes.
+    public var shardBytes = 256 << 20
+    /// At most so many inputs are mixed in a record batch.
+    public var interleave = 16
+    /// Takes a part of every input.
+    public var task: Task?
+    /// At most so many jets, from the first inputs on.
+    public var limit: Int?
+    /// Writes parity.
+    public var makesParity = true
+    /// Constituent columns share one offsets buffer.
+    public var sharesOffsets = true
+    /// Names and shares of the splits.
+    public var splits: [(name: String, share: Double)] = [("train", 0.8), ("val", 0.1), ("test", 0.1)]
+    /// Leaves bad inputs out and says so in the catalogue, instead of stopping.
+    public var skipsBadInput = false
+    /// Threads.
+    public var threads = 1
+    /// Ignores another process's claim on the output.
+    public var takesOver = false
+    /// Memory for slices of inputs: bounds how many inputs are mixed and how far threads run ahead.
+    public static let sliceMemory = 512 << 20
+
+    /// The defaults.
+    public init() {}
+
+    /// What decides the result, as text.
+    var decisive: [String: String] {
+        var options = [
+            "batch-rows": "\(batchRows)", "shard-size": "\(shardBytes)", "interleave": "\(interleave)",
+            "parity": "\(makesParity)", "offsets": sharesOffsets ? "shared" : "separate",
+            "splits": splits.map { "\($0.name)=\($0.share)" }.joined(separator: ","),
+            "on-bad-input": skipsBadInput ? "skip" : "fail",
+        ]
+        switch compression {
+        case .none: options["codec"] = "none"
+        case .lz4: options["codec"] = "lz4"
+        case .zstd(let level):
+            options["codec"] = "zstd"
+            options["level"] = "\(level)"
+        }
+        if let task { options["task"] = "\(task.number)/\(task.count)" }
+        if let limit { options["limit"] = "\(limit)" }
+        return options
+    }
+}

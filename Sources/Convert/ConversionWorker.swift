@@ -1,0 +1,73 @@
+import ArrowIPC
+import Shards
+import Support
+
+/// Carries record batches from slices to finished messages. Not Sendable: one thread owns it with its memory.
+final class ConversionWorker {
+    private let sources: [any JetSource]
+    private let cache: SliceCache
+    private let skipsBadInput: Bool
+    private let assembler: BatchAssembler
+    private let encoder: BatchEncoder
+    private let columns: JetColumns
+    private var readers: [Int: any SliceReader] = [:]
+
+    init(
+        sources: [any JetSource], layout: StoredLayout, cache: SliceCache, options: ConversionOptions,
+        metadata: [KeyValue], splits: Splits?, slots: Int
+    ) throws {
+        self.sources = sources
+        self.cache = cache
+        skipsBadInput = options.skipsBadInput
+        assembler = BatchAssembler(encoding: layout.encoding)
+        encoder = try BatchEncoder(
+            layout: layout, compression: options.compression, sharesOffsets: options.sharesOffsets, metadata: metadata,
+            splits: splits, slots: slots)
+        columns = JetColumns(fields: layout.encoding.fields)
+    }
+
+    /// Reads, gathers and encodes the rows of a batch.
+    func encode(_ pieces: [BatchPlan.Piece]) throws -> FinishedBatch {
+        let keys = pieces.flatMap { piece in
+            slices(of: piece).map { SliceCache.Key(input: piece.input, slice: $0) }
+        }
+        let found = cache.slices(keys) { key in try reader(key.input).read(slice: key.slice) }
+        defer { cache.release(keys) }
+        var parts: [(rows: Range<Int>, slice: RowSlice)] = []
+        var origins: [AssembledRows] = []
+        var gaps: [Gap] = []
+        for piece in pieces {
+            for number in slices(of: piece) {
+                let rows = piece.rows.clamped(to: sources[piece.input].rows(ofSlice: number))
+                switch found[SliceCache.Key(input: piece.input, slice: number)] {
+                case .success(let slice):
+                    parts.append((rows, slice))
+                    origins.append(AssembledRows(input: piece.input, rows: rows))
+                case .failure(let error):
+                    guard skipsBadInput else { throw error }
+                    let name = sources[piece.input].entry.name
+                    gaps.append(Gap(input: name, firstRow: rows.lowerBound, rows: rows.count, reason: "\(error)"))
+                case nil: break
+                }
+            }
+        }
+        assembler.assemble(parts, into: columns)
+        var batch = try encoder.encode(columns, origins: origins)
+        batch.gaps = gaps
+        return batch
+    }
+
+    private func slices(of piece: BatchPlan.Piece) -> ClosedRange<Int> {
+        let rows = sources[piece.input].sliceRows
+        return piece.rows.lowerBound / rows...(piece.rows.upperBound - 1) / rows
+    }
+
+    private func reader(_ input: Int) -> any SliceReader {
+        if let known = readers[input] { return known }
+        // Of inputs of an earlier group nothing is read any more.
+        if readers.count > 64 { readers = [:] }
+        let fresh = sources[input].makeReader()
+        readers[input] = fresh
+        return fresh
+    }
+}

@@ -1,0 +1,301 @@
+import ArrowIPC
+import Foundation
+import Shards
+import Support
+
+/// Converts inputs to a dataset.
+///
+/// Every worker takes the next record batch of the plan and carries it through: slices of the inputs are read (once, by
+/// whoever needs them first), rows gathered, narrowed, decoded again and compared, compressed; batches come to the writer
+/// in order. Memory is bounded by the window that workers may run ahead.
+public struct Converter: Sendable {
+    /// The inputs in their order.
+    public let inputs: [String]
+    /// The directory of the dataset.
+    public let output: String
+    /// What decides the result.
+    public let options: ConversionOptions
+    /// What the inputs hold.
+    public let schema: SourceSchema
+    /// Is told rows done and rows of all.
+    public var progress: @Sendable (Int, Int) -> Void = { _, _ in }
+    /// Whether the work should stop.
+    public var isInterrupted: @Sendable () -> Bool = { false }
+
+    /// A conversion.
+    public init(inputs: [String], output: String, schema: SourceSchema, options: ConversionOptions) {
+        self.inputs = inputs
+        self.output = output
+        self.schema = schema
+        self.options = options
+    }
+
+    /// The inputs opened, what is wrong with the others, and which rows go into which batch.
+    struct Preparation: Sendable {
+        var sources: [any JetSource]
+        var entries: [InputEntry]
+        var missing: [Gap]
+        var plan: BatchPlan
+        var interleave: Int
+        var window: Int
+    }
+
+    /// What a conversion would do.
+    public struct Forecast: Codable, Sendable {
+        /// The inputs with rows and bytes.
+        public var inputs: [InputEntry]
+        /// Inputs that would be left out.
+        public var missing: [Gap]
+        /// Jets that would be taken.
+        public var rows: Int
+        /// Record batches.
+        public var batches: Int
+        /// Inputs mixed in a batch.
+        public var interleave: Int
+        /// Columns with their types.
+        public var columns: [[String]]
+    }
+
+    /// Finds out what would be done, without writing.
+    public func forecast() throws -> Forecast {
+        let prepared = try prepare()
+        let layout = StoredLayout(schema: schema, encoding: try probe(prepared.sources))
+        return Forecast(
+            inputs: prepared.entries, missing: prepared.missing, rows: prepared.entries.reduce(0) { $0 + $1.rowsTaken },
+            batches: prepared.plan.batchCount, interleave: prepared.interleave,
+            columns: layout.columns.map { [$0.name, $0.type.description] })
+    }
+
+    /// Converts.
+    /// - Returns: The catalogue of the dataset; its `missing` is not empty if inputs were skipped.
+    /// - Throws: An error that names the file and the place; `ConvertError` with code `interrupted` after a signal.
+    public func run() throws -> Catalogue {
+        let prepared = try prepare()
+        let layout = StoredLayout(schema: schema, encoding: try probe(prepared.sources))
+        let metadata = [KeyValue(key: "pando.encoding", value: try CanonicalJSON.text(layout.encoding))]
+        let work = try Work(
+            entries: prepared.entries, options: options.decisive, schema: schema, encoding: layout.encoding,
+            writer: Self.versions)
+        let writer = try DatasetWriter(
+            directory: output,
+            configuration: .init(
+                columns: layout.columns, metadata: metadata, shardBytes: options.shardBytes,
+                makesParity: options.makesParity, work: try CanonicalJSON.text(work),
+                explain: { work.difference(from: $0) }),
+            takeOver: options.takesOver)
+        do {
+            let splits = layout.eventFields.isEmpty ? nil : Splits(columns: schema.event ?? [], parts: splitParts)
+            try convert(prepared, layout, metadata, splits, writer)
+            var features = ["exceptions"].filter { _ in layout.encoding.fields.contains { $0.storage != .plain } }
+            if layout.encoding.lattice != nil { features.append("lattice") }
+            if options.sharesOffsets { features.append("shared-offsets") }
+            let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
+            return try writer.finish(
+                .init(
+                    writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
+                    provenance: Provenance(
+                        command: "convert", options: options.decisive, schema: try JSONValue(encoding: schema),
+                        inputs: prepared.entries),
+                    cutFlow: [
+                        CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows }),
+                        CutFlowEntry(name: "jets taken", passed: taken),
+                    ], missing: prepared.missing, features: features))
+        } catch {
+            writer.abandon()
+            throw error
+        }
+    }
+
+    private var splitParts: [Splits.Part] {
+        var below = 0.0
+        return options.splits.enumerated().map { index, split in
+            below += split.share
+            // The last one takes what rounding leaves.
+            return Splits.Part(name: split.name, below: index == options.splits.count - 1 ? 1 : below, rows: 0)
+        }
+    }
+
+    /// Program and libraries whose versions decide the bytes.
+    static let versions = ["pando": Version.number, "libzstd": LibraryVersions.zstd, "liblz4": LibraryVersions.lz4]
+
+    private func prepare() throws -> Preparation {
+        guard !inputs.isEmpty else { throw ConvertError(.usage, file: output, message: "no inputs to convert") }
+        guard inputs.count <= Int(UInt16.max) else {
+            throw ConvertError(
+                .usage, file: output, message: "\(inputs.count) inputs are more than \(UInt16.max)",
+                advice: "convert them in parts and join these with 'pando index'")
+        }
+        var sources: [any JetSource] = []
+        var missing: [Gap] = []
+        for path in inputs {
+            if isInterrupted() { throw Self.interruption(output) }
+            do {
+                sources.append(try HDF5Source(path: path, schema: schema))
+            } catch {
+                guard options.skipsBadInput else { throw error }
+                missing.append(Gap(input: path, firstRow: nil, rows: nil, reason: "\(error)"))
+            }
+        }
+        var entries = sources.map(\.entry)
+        var left = options.limit ?? .max
+        for index in entries.indices {
+            let rows = entries[index].rows
+            var range = 0..<rows
+            if let task = options.task {
+                range =
+                    BatchPlan.share(rows, task.number, task.count)..<BatchPlan.share(rows, task.number + 1, task.count)
+            }
+            range = range.lowerBound..<range.lowerBound + min(left, range.count)
+            left -= range.count
+            entries[index].firstRow = range.lowerBound
+            entries[index].rowsTaken = range.count
+        }
+        let taken = entries.map { $0.firstRow..<$0.firstRow + $0.rowsTaken }
+        let worst = sources.map(\.worstSliceBytes).max() ?? 0
+        // Of each input mixed in, a slice that ends and one that begins are in memory at once.
+        let interleave = max(1, min(options.interleave, ConversionOptions.sliceMemory / max(1, 2 * worst)))
+        let plan = BatchPlan(taken: taken, batchRows: options.batchRows, interleave: interleave)
+        return Preparation(
+            sources: sources, entries: entries, missing: missing, plan: plan, interleave: interleave,
+            window: window(sources, interleave: interleave, worst: worst))
+    }
+
+    /// How many batches may be under way, so that the slices they need fit in the memory set aside for them.
+    private func window(_ sources: [any JetSource], interleave: Int, worst: Int) -> Int {
+        let slice = max(1, sources.map(\.sliceRows).min() ?? 1)
+        let mixed = max(1, min(interleave, sources.count))
+        for window in stride(from: 2 * options.threads + 2, to: 1, by: -1) {
+            let slices = (window * options.batchRows / mixed + slice - 1) / slice + 1
+            if mixed * slices * worst <= ConversionOptions.sliceMemory { return window }
+        }
+        return 1
+    }
+
+    private func probe(_ sources: [any JetSource]) throws -> JetEncoding {
+        var probe = LayoutProbe(schema: schema)
+        let columns = JetColumns(fields: schema.fields)
+        let assembler = BatchAssembler(encoding: JetEncoding(fields: schema.fields, lattice: nil))
+        for source in sources.prefix(LayoutProbe.inputs) where source.entry.rows > 0 {
+            let reader = source.makeReader()
+            var done = 0
+            let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
+            while done < wanted {
+                if isInterrupted() { throw Self.interruption(output) }
+                guard let slice = try? reader.read(slice: done / source.sliceRows) else { break }
+                let rows = done..<min(wanted, slice.rows.upperBound)
+                assembler.assemble([(rows, slice)], into: columns)
+                probe.look(at: columns)
+                done = rows.upperBound
+            }
+            source.close()
+        }
+        return probe.encoding()
+    }
+
+    private func convert(
+        _ prepared: Preparation, _ layout: StoredLayout, _ metadata: [KeyValue], _ splits: Splits?,
+        _ writer: DatasetWriter
+    ) throws {
+        let first = writer.batchesDone, plan = prepared.plan, sources = prepared.sources
+        let total = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
+        let rowsDone = Monitor(
+            (0..<min(first, plan.batchCount)).reduce(0) {
+                $0 + plan.pieces(ofBatch: $1).reduce(0) { $0 + $1.rows.count }
+            })
+        let output = OrderedOutput(writer: writer, first: first, window: prepared.window)
+        let cache = SliceCache { key in
+            plan.uses(ofInput: key.input, rows: sources[key.input].rows(ofSlice: key.slice), from: first)
+        }
+        let next = Monitor(first)
+        let slots = sources.map(\.slots).max() ?? 0
+        try WorkerThreads.run(min(options.threads, max(1, plan.batchCount - first))) { _ in
+            do {
+                let worker = try ConversionWorker(
+                    sources: sources, layout: layout, cache: cache, options: options, metadata: metadata,
+                    splits: splits, slots: slots)
+                while let batch = next.update({ $0 < plan.batchCount ? ($0, $0 += 1).0 : nil }) {
+                    try output.waitForTurn(batch)
+                    if isInterrupted() { throw Self.interruption(self.output) }
+                    let pieces = plan.pieces(ofBatch: batch)
+                    let finished = try worker.encode(pieces)
+                    let done = rowsDone.update {
+                        $0 += finished.message.rows; return $0
+                    }
+                    if try output.deliver(finished, number: batch) != nil { progress(done, total) }
+                    for source in plan.finished(byBatch: batch) { sources[source].close() }
+                }
+            } catch {
+                output.fail(error)
+                throw error
+            }
+        }
+    }
+
+    static func interruption(_ output: String) -> ConvertError {
+        ConvertError(.interrupted, file: output, message: "stopped", advice: "run the same command again to go on")
+    }
+}
+
+/// What was begun in a directory: compared before it is continued.
+private struct Work: Codable, Sendable {
+    struct Input: Codable, Equatable, Sendable {
+        var entry: InputEntry
+        /// Nanoseconds since 1970. A change of an input between its head and its tail shows here only.
+        var modified: Int64
+    }
+
+    var inputs: [Input]
+    var options: [String: String]
+    var schema: SourceSchema
+    var encoding: JetEncoding
+    var writer: [String: String]
+
+    init(
+        entries: [InputEntry], options: [String: String], schema: SourceSchema, encoding: JetEncoding,
+        writer: [String: String]
+    ) throws {
+        inputs = try entries.map { Input(entry: $0, modified: try InputFile(path: $0.name).modified) }
+        self.options = options
+        self.schema = schema
+        self.encoding = encoding
+        self.writer = writer
+    }
+
+    /// What differs, in words.
+    func difference(from text: String) -> String {
+        guard let before = try? JSONDecoder().decode(Work.self, from: Data(text.utf8)) else {
+            return "it was begun by another version of the program"
+        }
+        for (old, new) in zip(before.inputs, inputs) where old != new {
+            if old.entry.name != new.entry.name {
+                return "it has the input \(old.entry.name) in place of \(new.entry.name)"
+            }
+            if old.entry.firstRow != new.entry.firstRow || old.entry.rowsTaken != new.entry.rowsTaken { continue }
+            return
+                "the input \(new.entry.name) has changed since (it had \(old.entry.bytes) bytes, now \(new.entry.bytes))"
+        }
+        if before.inputs.count != inputs.count { return "it has \(before.inputs.count) inputs, not \(inputs.count)" }
+        for (name, value) in before.options.sorted(by: { $0.key < $1.key }) where options[name] != value {
+            return "it has \(name) \(value), not \(options[name] ?? "none")"
+        }
+        if let name = options.keys.sorted().first(where: { before.options[$0] == nil }) { return "it has no \(name)" }
+        if before.writer != writer { return "it was begun by \(before.writer), this is \(writer)" }
+        return before.schema == schema ? "its encoding differs" : "its schema differs"
+    }
+}
+
+extension Converter {
+    /// Whether a dataset is what this conversion would make: the same inputs, options and schema.
+    public func matches(_ catalogue: Catalogue) throws -> Bool {
+        guard catalogue.provenance.command == "convert", catalogue.provenance.options == options.decisive,
+            catalogue.provenance.schema == (try JSONValue(encoding: schema))
+        else { return false }
+        let skipped = Set(catalogue.missing.filter { $0.firstRow == nil }.map(\.input))
+        let names = inputs.filter { !skipped.contains($0) }
+        guard names == catalogue.provenance.inputs.map(\.name) else { return false }
+        return catalogue.provenance.inputs.allSatisfy { entry in
+            (try? InputFile(path: entry.name).size) == entry.bytes
+                && (try? HDF5Source.headTailDigest(entry.name)) == entry.headTailDigest
+        }
+    }
+}

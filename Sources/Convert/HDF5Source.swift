@@ -1,0 +1,191 @@
+import Foundation
+import HDF5File
+import Shards
+import Support
+
+/// An HDF5 file as an input of a conversion.
+final class HDF5Source: JetSource {
+    let entry: InputEntry
+    let sliceRows: Int
+    let worstSliceBytes: Int
+    let slots: Int
+    private let schema: SourceSchema
+    private let bandsInSlice: Int
+    private let opened: Monitor<Opened?>
+
+    /// The file while it is read; files of later groups need no descriptor yet.
+    private struct Opened: Sendable {
+        var dense: [DenseReader]
+        var padded: PaddedReader?
+    }
+
+    /// A slice has at least so many rows if bands are shorter: reading rows of datasets with other chunks is cheaper in
+    /// long stretches.
+    private static let leastSliceRows = 2048
+
+    /// Opens a file and holds it against the schema.
+    /// - Throws: `HDF5Error` if it cannot be read, `ConvertError` with code `input` if it does not fit the schema.
+    init(path: String, schema: SourceSchema) throws {
+        let file = try HDF5File(path: path)
+        let infos = Dictionary(try file.datasets().map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+        try Self.check(infos, schema, path)
+        let rows = schema.datasets.first.flatMap { infos[$0.path]?.shape.first } ?? 0
+        let padded = try Self.open(file, schema).padded
+        self.schema = schema
+        opened = Monitor(nil)
+        slots = padded?.slots ?? 0
+        let bandRows = padded?.bandRows ?? Self.leastSliceRows
+        bandsInSlice = max(1, (Self.leastSliceRows + bandRows - 1) / bandRows)
+        sliceRows = bandRows * bandsInSlice
+        let jetBytes = schema.fields.filter { $0.role != .constituent }.reduce(0) { $0 + $1.type.width }
+        worstSliceBytes = (padded?.estimatedBandBytes ?? 0) * bandsInSlice + sliceRows * jetBytes
+        entry = InputEntry(
+            name: path, bytes: file.size, headTailDigest: try Self.headTailDigest(path), rows: rows,
+            layout: try JSONValue(encoding: HDF5Layout(infos: schema.datasets.compactMap { infos[$0.path] })))
+    }
+
+    private static func open(_ file: HDF5File, _ schema: SourceSchema) throws -> Opened {
+        var opened = Opened(dense: [], padded: nil)
+        var constituents: [HDF5Dataset] = []
+        for described in schema.datasets {
+            let dataset = try file.dataset(described.path)
+            if described.role == .constituent {
+                constituents.append(dataset)
+            } else {
+                opened.dense.append(try DenseReader(dataset))
+            }
+        }
+        if !constituents.isEmpty { opened.padded = try PaddedReader(constituents) }
+        return opened
+    }
+
+    private func open() throws -> Opened {
+        try opened.update { state in
+            if let state { return state }
+            let fresh = try Self.open(HDF5File(path: entry.name), schema)
+            state = fresh
+            return fresh
+        }
+    }
+
+    func close() {
+        opened.update { $0 = nil }
+    }
+
+    /// XXH3-64 of the first and the last 64 KiB.
+    static func headTailDigest(_ path: String) throws -> Digest {
+        let file = try InputFile(path: path)
+        let piece = min(file.size, 65_536)
+        return Digest(of: try file.read(at: 0, count: piece) + file.read(at: file.size - piece, count: piece))
+    }
+
+    private static func check(_ infos: [String: HDF5DatasetInfo], _ schema: SourceSchema, _ path: String) throws {
+        func fault(_ dataset: String, _ message: String, _ advice: String? = nil) -> ConvertError {
+            ConvertError(.input, file: path, place: "dataset \(dataset)", message: message, advice: advice)
+        }
+        var rows: (String, Int)?
+        for described in schema.datasets {
+            guard let info = infos[described.path] else {
+                let found = infos.keys.sorted().joined(separator: ", ")
+                throw fault(
+                    described.path, "is missing; the file has \(found.isEmpty ? "no datasets" : found)",
+                    "is it a file of kind '\(schema.name)'? Another kind needs --schema")
+            }
+            guard info.element.description == described.type.rawValue else {
+                throw fault(described.path, "has elements of type \(info.element), expected \(described.type.rawValue)")
+            }
+            let columns = described.columns.count
+            let axes = described.role == .constituent ? 2 : 1
+            let fits =
+                info.shape.count == axes + 1 && info.shape[axes] == columns || info.shape.count == axes && columns == 1
+            guard fits else {
+                let wanted = (["rows"] + (axes == 2 ? ["slots"] : []) + ["\(columns)"]).joined(separator: ", ")
+                throw fault(described.path, "has shape \(info.shape), expected [\(wanted)]")
+            }
+            if let rows, rows.1 != info.shape[0] {
+                throw fault(
+                    described.path, "has \(info.shape[0]) rows, but \(rows.0) has \(rows.1)",
+                    "the file was not written to its end")
+            }
+            rows = rows ?? (described.path, info.shape[0])
+        }
+        let known = Set(schema.datasets.map(\.path) + (schema.ignore ?? []))
+        if let extra = infos.keys.sorted().first(where: { !known.contains($0) }) {
+            throw fault(
+                extra, "is not described by the schema '\(schema.name)' and would be lost",
+                "describe it, or name it under 'ignore'")
+        }
+    }
+
+    func makeReader() -> any SliceReader { Reader(source: self) }
+
+    private final class Reader: SliceReader {
+        private let source: HDF5Source
+        private let scratch = HDF5Scratch()
+
+        init(source: HDF5Source) { self.source = source }
+
+        func read(slice: Int) throws -> RowSlice {
+            let rows = source.rows(ofSlice: slice)
+            let file = try source.open()
+            var owners: [AnyObject] = []
+            var jetColumns: [UnsafeRawPointer] = []
+            for reader in file.dense {
+                let targets = (0..<reader.columns).map { _ in AlignedBuffer(capacity: rows.count * reader.elementBytes)
+                }
+                try reader.read(rows: rows, into: targets.map(\.base), scratch: scratch)
+                owners += targets
+                jetColumns += targets.map { UnsafeRawPointer($0.base) }
+            }
+            var bands: [RowSlice.Band] = []
+            if let padded = file.padded {
+                let first = slice * source.bandsInSlice
+                for number in first..<min(padded.bandCount, first + source.bandsInSlice) {
+                    let band = try padded.readBand(number, scratch: scratch)
+                    owners.append(band)
+                    var offsets = [0]
+                    offsets.reserveCapacity(band.rows.count + 1)
+                    var end = 0
+                    for count in band.counts {
+                        end += Int(count)
+                        offsets.append(end)
+                    }
+                    let columns = band.elementBytes.indices.compactMap { band.column($0).baseAddress }
+                    bands.append(RowSlice.Band(rows: band.rows, offsets: offsets, columns: columns))
+                }
+            }
+            return RowSlice(rows: rows, bands: bands, jetColumns: jetColumns, owners: owners)
+        }
+    }
+}
+
+/// What `export` needs to write an HDF5 file again.
+struct HDF5Layout: Codable {
+    /// A dataset.
+    struct Dataset: Codable {
+        var path: String
+        var type: ElementType
+        var shape: [Int]
+        var maxShape: [Int?]
+        var chunks: [Int]?
+        var deflate: Int?
+        var shuffle: Bool
+        var fletcher32: Bool
+        /// Filters that cannot be written again; the values are, without them.
+        var otherFilters: [String]?
+    }
+
+    var datasets: [Dataset]
+
+    init(infos: [HDF5DatasetInfo]) {
+        datasets = infos.compactMap { info in
+            guard let type = ElementType(rawValue: info.element.description) else { return nil }
+            let others = info.filters.filter { ![1, 2, 3].contains($0.id) }.map { "\($0.name) (\($0.id))" }
+            return Dataset(
+                path: info.path, type: type, shape: info.shape, maxShape: info.maxShape, chunks: info.chunkShape,
+                deflate: info.filters.first { $0.id == 1 }.map { Int($0.parameters.first ?? 4) },
+                shuffle: info.filters.contains { $0.id == 2 }, fletcher32: info.filters.contains { $0.id == 3 },
+                otherFilters: others.isEmpty ? nil : others)
+        }
+    }
+}

@@ -1,0 +1,200 @@
+import ArrowIPC
+import Foundation
+import Glibc
+import Support
+
+/// Writes a dataset's directory: claim, ledger, shards, and `dataset.json` last.
+///
+/// Batches come in order, from one thread at a time. Killed at any moment and begun again with the same work, it goes on
+/// behind the last finished shard and ends with the same bytes.
+///
+/// Not Sendable: its owner hands it from thread to thread under a lock.
+public final class DatasetWriter {
+    /// What decides the bytes of a dataset.
+    public struct Configuration: Sendable {
+        /// The columns in their order.
+        public var columns: [ColumnDescription]
+        /// The Arrow schema's metadata.
+        public var metadata: [KeyValue]
+        /// A shard is closed when it has reached so many bytes.
+        public var shardBytes: Int
+        /// Whether parity is written.
+        public var makesParity: Bool
+        /// Identifies inputs, options and versions on one line: what may be continued.
+        public var work: String
+        /// Says what differs, given the text of the work that was begun before.
+        public var explain: @Sendable (String) -> String
+
+        /// A configuration from its parts.
+        public init(
+            columns: [ColumnDescription], metadata: [KeyValue], shardBytes: Int, makesParity: Bool, work: String,
+            explain: @escaping @Sendable (String) -> String
+        ) {
+            self.columns = columns
+            self.metadata = metadata
+            self.shardBytes = shardBytes
+            self.makesParity = makesParity
+            self.work = work
+            self.explain = explain
+        }
+
+        /// The schema of the shards.
+        public var schema: ArrowSchema { ArrowSchema(fields: columns.map(\.field), metadata: metadata) }
+    }
+
+    /// The dataset's directory.
+    public let directory: String
+    /// How many record batches finished shards already hold: where to go on.
+    public let batchesDone: Int
+    private let configuration: Configuration
+    private let claim: Claim
+    private let ledger: Ledger
+    private var records: [ShardRecord]
+    private var shard: ShardWriter?
+
+    /// Claims `directory`, removes what a killed run left half-written, and finds out where to go on.
+    /// - Parameter takeOver: Ignore another process's claim.
+    /// - Throws: `DatasetError` with code `occupied` if the directory holds a dataset, files of somebody else, other
+    ///   unfinished work, or is being written by another process; `SystemError` if it cannot be written.
+    public init(directory: String, configuration: Configuration, takeOver: Bool = false) throws {
+        self.directory = directory
+        self.configuration = configuration
+        try Self.checkUse(of: directory)
+        try Directory.make(directory)
+        claim = try Claim(directory: directory, force: takeOver)
+        do {
+            // Looked at again under the claim: another converter may have finished meanwhile.
+            try Self.checkUse(of: directory)
+            for part in ["shards", "ledger"] + (configuration.makesParity ? ["parity"] : []) {
+                try Directory.make("\(directory)/\(part)")
+            }
+            ledger = try Ledger(
+                directory: directory, work: configuration.work, explain: configuration.explain,
+                isPresent: { Self.isPresent($0, in: directory) })
+            records = ledger.records
+            batchesDone = records.reduce(0) { $0 + $1.entry.batches }
+            try Self.removeLeftOvers(in: directory, keeping: records)
+        } catch {
+            claim.release()
+            throw error
+        }
+    }
+
+    private static func checkUse(of directory: String) throws {
+        if Directory.exists("\(directory)/\(Catalogue.fileName)") {
+            throw DatasetError(
+                .occupied, file: directory, message: "already holds a dataset",
+                advice: "choose another name, or remove it first")
+        }
+        guard Directory.exists(directory) else { return }
+        guard let names = try Directory.names(in: directory) else {
+            throw DatasetError(
+                .occupied, file: directory, message: "is a file, not a directory", advice: "choose another name")
+        }
+        let ours: Set = ["shards", "ledger", "parity", Claim.fileName, "index.arrow"]
+        let others = names.filter { !ours.contains($0) && !$0.hasSuffix(OutputFile.temporarySuffix) }
+        if let other = others.first {
+            throw DatasetError(
+                .occupied, file: directory, message: "is not empty: it holds '\(other)'",
+                advice: "choose another name for the dataset")
+        }
+    }
+
+    /// Whether a shard and its parity are there with their sizes.
+    private static func isPresent(_ record: ShardRecord, in directory: String) -> Bool {
+        let files = [(record.entry.file, record.entry.bytes)] + (record.parity.map { [($0.file, $0.bytes)] } ?? [])
+        return files.allSatisfy { file, bytes in (try? InputFile(path: "\(directory)/\(file)").size) == bytes }
+    }
+
+    private static func removeLeftOvers(in directory: String, keeping records: [ShardRecord]) throws {
+        let kept = Set(records.flatMap { [$0.entry.file, $0.parity?.file ?? ""] })
+        for part in ["shards", "parity"] {
+            for name in try Directory.names(in: "\(directory)/\(part)") ?? [] where !kept.contains("\(part)/\(name)") {
+                unlink("\(directory)/\(part)/\(name)")
+            }
+        }
+    }
+
+    /// Appends the next record batch.
+    public func append(_ batch: FinishedBatch) throws {
+        let current =
+            try shard
+            ?? ShardWriter(
+                directory: directory, number: records.count, schema: configuration.schema,
+                makesParity: configuration.makesParity)
+        shard = current
+        try current.append(batch)
+        if current.bytes >= configuration.shardBytes { try finishShard() }
+    }
+
+    private func finishShard() throws {
+        guard let current = shard else { return }
+        let record = try current.finish()
+        shard = nil
+        try ledger.append(record)
+        records.append(record)
+    }
+
+    /// What the catalogue needs that only the converter knows.
+    public struct Closing: Sendable {
+        /// Program and libraries.
+        public var writer: [String: String]
+        /// How jets are stored.
+        public var encoding: JetEncoding
+        /// Names of the key columns whose ranges the batches carry.
+        public var keys: [String]
+        /// The split rule; rows are filled in here.
+        public var splits: Splits?
+        /// Where the jets came from.
+        public var provenance: Provenance
+        /// Cuts.
+        public var cutFlow: [CutFlowEntry]
+        /// Inputs that could not be read at all.
+        public var missing: [Gap]
+        /// Features of the format in use.
+        public var features: [String]
+
+        /// A closing from its parts.
+        public init(
+            writer: [String: String], encoding: JetEncoding, keys: [String], splits: Splits?, provenance: Provenance,
+            cutFlow: [CutFlowEntry], missing: [Gap], features: [String]
+        ) {
+            self.writer = writer
+            self.encoding = encoding
+            self.keys = keys
+            self.splits = splits
+            self.provenance = provenance
+            self.cutFlow = cutFlow
+            self.missing = missing
+            self.features = features
+        }
+    }
+
+    /// Closes the last shard, writes index and catalogue, and gives the directory up.
+    public func finish(_ closing: Closing) throws -> Catalogue {
+        // A dataset without rows still has a shard, so that a reader finds the schema.
+        if shard == nil, records.isEmpty {
+            shard = try ShardWriter(
+                directory: directory, number: 0, schema: configuration.schema, makesParity: configuration.makesParity)
+        }
+        try finishShard()
+        let catalogue = try CatalogueFiles.write(
+            closing: closing, columns: configuration.columns, records: records, directory: directory,
+            makesCopies: configuration.makesParity)
+        try removeLedger()
+        claim.release()
+        return catalogue
+    }
+
+    private func removeLedger() throws {
+        unlink("\(directory)/ledger/shards.jsonl")
+        rmdir("\(directory)/ledger")
+        try Directory.flush(directory)
+    }
+
+    /// Gives the directory up; finished shards stay for the next run.
+    public func abandon() {
+        shard = nil
+        claim.release()
+    }
+}

@@ -1,0 +1,58 @@
+import Support
+
+/// Original columns of some jets in memory: what a source gives and what decoding gives back.
+///
+/// Not Sendable: one worker owns it and uses it again and again.
+public final class JetColumns {
+    /// Jets.
+    public private(set) var rows = 0
+    /// Constituents of all jets.
+    public private(set) var constituents = 0
+    /// Where each jet's constituents begin; `rows + 1` numbers from 0 on.
+    public let offsets = AlignedBuffer()
+    /// The bytes of each field, in the order of the encoding's fields, little-endian and contiguous.
+    public let fields: [AlignedBuffer]
+    private let widths: [Int]
+    private let isConstituent: [Bool]
+
+    /// Memory for these fields.
+    public init(fields described: [SourceField]) {
+        fields = described.map { _ in AlignedBuffer() }
+        widths = described.map(\.type.width)
+        isConstituent = described.map { $0.role == .constituent }
+    }
+
+    /// Makes room; contents are not initialised.
+    public func resize(rows: Int, constituents: Int) {
+        self.rows = rows
+        self.constituents = constituents
+        offsets.reserve((rows + 1) * 4)
+        for (index, field) in fields.enumerated() { field.reserve(byteCount(of: index)) }
+    }
+
+    /// Bytes of a field.
+    public func byteCount(of field: Int) -> Int {
+        (isConstituent[field] ? constituents : rows) * widths[field]
+    }
+
+    /// The bytes of a field.
+    public func bytes(of field: Int) -> UnsafeRawBufferPointer {
+        fields[field].bytes(byteCount(of: field))
+    }
+
+    /// Constituents before each jet, and of all.
+    public var offsetNumbers: UnsafeMutableBufferPointer<Int32> { offsets.elements(Int32.self, count: rows + 1) }
+
+    /// Digests of the original columns (docs/format.md): the counts as uint32, then each field in order.
+    public func digests() -> [Digest] {
+        let offsets = offsetNumbers
+        var counts = [UInt32](repeating: 0, count: rows)
+        for row in 0..<rows { counts[row] = UInt32(truncatingIfNeeded: offsets[row + 1] &- offsets[row]) }
+        return [counts.withUnsafeBytes { Digest(of: $0) }] + fields.indices.map { Digest(of: bytes(of: $0)) }
+    }
+
+    /// XXH3-64 over digests as little-endian numbers one after the other.
+    public static func content(_ digests: [Digest]) -> Digest {
+        digests.map(\.value.littleEndian).withUnsafeBytes { Digest(of: $0) }
+    }
+}

@@ -1,0 +1,123 @@
+import ArrowIPC
+import Foundation
+import Support
+
+/// Writes one shard: record batches one after the other, then footer and parity; it appears when it is whole.
+///
+/// Not Sendable: one thread at a time.
+final class ShardWriter {
+    /// Key of the footer's metadata that repeats what the index says of the shard.
+    static let metadataKey = "pando.batches"
+
+    private let directory: String
+    private let name: String
+    private let schema: ArrowSchema
+    private let makesParity: Bool
+    private let file: OutputFile
+    private let headBytes: Int
+    private let headDigest: Digest
+    private var record: ShardRecord
+    private var blocks: [ArrowBlock] = []
+
+    /// Bytes written so far.
+    var bytes: Int { file.count }
+
+    /// Begins shard `number`.
+    init(directory: String, number: Int, schema: ArrowSchema, makesParity: Bool) throws {
+        self.directory = directory
+        self.schema = schema
+        self.makesParity = makesParity
+        let digits = String(number)
+        name = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+        file = try OutputFile(path: "\(directory)/shards/\(name).arrow")
+        let head = ArrowFileLayout.head(schema)
+        try file.write(head)
+        headBytes = head.count
+        headDigest = Digest(of: head)
+        let empty = ShardEntry.Section(bytes: 0, digest: Digest(value: 0))
+        record = ShardRecord(
+            entry: ShardEntry(
+                file: "shards/\(name).arrow", bytes: 0, digest: Digest(value: 0), rows: 0, batches: 0, sourceOffset: 0,
+                head: empty, tail: empty),
+            batches: [], parity: nil, statistics: schema.fields.map { _ in ColumnStatistics() },
+            columnBytes: schema.fields.map { _ in 0 }, gaps: [], exceptions: [], fullJets: 0, splitRows: [])
+    }
+
+    /// Appends a record batch.
+    func append(_ batch: FinishedBatch) throws {
+        let message = batch.message
+        let offset = file.count
+        try file.write(message.bytes)
+        blocks.append(
+            ArrowBlock(
+                offset: Int64(offset), metadataLength: Int32(message.metadataLength),
+                bodyLength: Int64(message.bodyLength)))
+        record.batches.append(
+            BatchRecord(
+                offset: offset, metadataBytes: message.metadataLength, bodyBytes: message.bodyLength,
+                rows: message.rows, constituents: batch.constituents, digest: batch.digest, content: batch.content,
+                keys: batch.keys))
+        record.entry.rows += message.rows
+        record.entry.batches += 1
+        record.gaps += batch.gaps
+        record.fullJets += batch.fullJets
+        add(batch.exceptions, to: &record.exceptions)
+        add(batch.splitRows, to: &record.splitRows)
+        add(message.storedBytes, to: &record.columnBytes)
+        for (column, found) in batch.statistics.enumerated() where column < record.statistics.count {
+            record.statistics[column].merge(found)
+        }
+    }
+
+    private func add(_ numbers: [Int], to sums: inout [Int]) {
+        if sums.isEmpty { sums = numbers.map { _ in 0 } }
+        for (index, number) in numbers.enumerated() where index < sums.count { sums[index] += number }
+    }
+
+    /// Writes the footer, reads the file back, checks it, makes its parity and publishes both.
+    func finish() throws -> ShardRecord {
+        let tail = try Self.tail(schema: schema, batches: record.batches)
+        let tailStart = file.count
+        try file.write(tail)
+        try readBack(tailStart: tailStart, tail: tail)
+        try file.publish()
+        return record
+    }
+
+    /// The bytes behind the last record batch: they follow from the schema and the index, so either mends the other.
+    static func tail(schema: ArrowSchema, batches: [BatchRecord]) throws -> [UInt8] {
+        let blocks = batches.map {
+            ArrowBlock(
+                offset: Int64($0.offset), metadataLength: Int32($0.metadataBytes), bodyLength: Int64($0.bodyBytes))
+        }
+        let metadata = [KeyValue(key: metadataKey, value: try CanonicalJSON.text(batches))]
+        return ArrowFileLayout.tail(schema: schema, blocks: blocks, metadata: metadata)
+    }
+
+    /// One pass over what was written: the file's digest and its parity; a message that is not as it was made is an error
+    /// here, before anything is published.
+    private func readBack(tailStart: Int, tail: [UInt8]) throws {
+        var digest = StreamingDigest()
+        let parity = try Parity.make(
+            fileSize: file.count, read: { try file.read(at: $0, into: $1) }, visit: { digest.update($0) })
+        let buffer = AlignedBuffer()
+        for (number, batch) in record.batches.enumerated() {
+            buffer.reserve(batch.bytes)
+            try file.read(at: batch.offset, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: batch.bytes))
+            guard Digest(of: buffer.bytes(batch.bytes)) == batch.digest else {
+                throw DatasetError(
+                    .damaged, file: file.path, place: "record batch \(number)",
+                    message: "what was read back is not what was written", advice: "check the disk and the memory")
+            }
+        }
+        record.entry.bytes = file.count
+        record.entry.digest = digest.digest
+        record.entry.head = .init(bytes: headBytes, digest: headDigest)
+        record.entry.tail = .init(bytes: file.count - tailStart, digest: Digest(of: tail))
+        guard makesParity else { return }
+        let bytes = parity.fileBytes
+        let path = "parity/\(name).par"
+        try OutputFile.write(bytes, to: "\(directory)/\(path)")
+        record.parity = FileEntry(file: path, bytes: bytes.count, digest: Digest(of: bytes))
+    }
+}
