@@ -100,11 +100,8 @@ public struct HDF5DatasetInfo: Sendable {
         if counting {
             storedBytes = Int(clamping: H5Dget_storage_size(dataset.id))
             if layout == .chunked {
-                var count: hsize_t = 0
-                guard H5Dget_num_chunks(dataset.id, pando_H5S_ALL(), &count) >= 0 else {
-                    throw failure("the number of chunks")
-                }
-                chunkCount = Int(clamping: count)
+                guard let count = HDF5Library.chunkCount(of: dataset) else { throw failure("the number of chunks") }
+                chunkCount = count
             }
         }
     }

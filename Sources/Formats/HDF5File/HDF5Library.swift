@@ -26,6 +26,16 @@ enum HDF5Library {
         lock.unlock()
     }
 
+    /// How many chunks of a dataset exist, by a walk over its chunk index; nil on failure.
+    static func chunkCount(of dataset: Handle) -> Int? {
+        var count: hsize_t = 0
+        // Before 1.12, H5S_ALL is not taken here.
+        guard let space = Handle(H5Dget_space(dataset.id)), H5Dget_num_chunks(dataset.id, space.id, &count) >= 0 else {
+            return nil
+        }
+        return Int(clamping: count)
+    }
+
     /// What the library's error stack of this thread says: the outermost and the innermost reason.
     static func errorText() -> String {
         var lines: [String] = []

@@ -99,8 +99,7 @@ final class TileSource: Sendable {
         guard info.layout == .chunked, let pipeline = FilterPipeline(info.filters, elementBytes: elementBytes),
             let empty = ChunkIndex(shape: info.shape, chunk: tileShape, fileSize: file.size)
         else { return (.library, nil) }
-        var known: hsize_t = 0
-        guard H5Dget_num_chunks(handle.id, pando_H5S_ALL(), &known) >= 0 else {
+        guard let known = HDF5Library.chunkCount(of: handle) else {
             throw HDF5Error(
                 .damaged, file: file.path, place: info.path,
                 message: "the chunk index cannot be read: \(HDF5Library.errorText())")
@@ -110,13 +109,13 @@ final class TileSource: Sendable {
             do throws(Doubt) {
                 var index = empty
                 try walk(&index, file, handle, tileShape, elementBytes)
-                if known == hsize_t(index.count) { return (.chunks(index, pipeline), nil) }
+                if known == index.count { return (.chunks(index, pipeline), nil) }
                 throw .damage("the chunk index has \(index.count) chunks, libhdf5 finds \(known)", at: 0)
             } catch { doubt = error }
         }
         var index = empty
         index.search(handle.id, chunk: tileShape)
-        if known == hsize_t(index.count) { return (.libraryChunks(index, pipeline), doubt) }
+        if known == index.count { return (.libraryChunks(index, pipeline), doubt) }
         // libhdf5 takes a chunk that it cannot find for one that was never written, and gives zeros.
         let reason = doubt.map { ", at byte \($0.offset): \($0.reason)" } ?? ""
         throw HDF5Error(
