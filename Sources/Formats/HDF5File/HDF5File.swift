@@ -58,11 +58,30 @@ public final class HDF5File: Sendable {
         return try HDF5Dataset(file: self, path: name, handle: opened)
     }
 
+    /// Why nothing could be opened under a path: there is nothing, or libhdf5 cannot read it.
     private func missing(_ name: String) -> HDF5Error {
-        let known = (try? datasets().map(\.path).joined(separator: ", ")) ?? ""
-        return HDF5Error(
-            .missingDataset, file: path, place: name, message: "no such dataset",
-            advice: known.isEmpty ? "the file has no datasets" : "the file has \(known)")
+        let reason = HDF5Library.errorText()
+        if exists(name) {
+            return HDF5Error(
+                .library, file: path, place: name, message: "cannot be opened: \(reason)",
+                advice: "it may have been written by an HDF5 library newer than this one: rewrite it with h5repack")
+        }
+        let advice: String? =
+            if let known = try? datasets().map(\.path) {
+                known.isEmpty ? "the file has no datasets" : "the file has \(known.joined(separator: ", "))"
+            } else { nil }
+        return HDF5Error(.missingDataset, file: path, place: name, message: "no such dataset", advice: advice)
+    }
+
+    /// Whether links lead along a path, to whatever it may be; a group is no dataset.
+    private func exists(_ name: String) -> Bool {
+        var prefix = ""
+        for part in name.split(separator: "/") {
+            prefix += "/" + part
+            if H5Lexists(handle.id, prefix, pando_H5P_DEFAULT()) <= 0 { return false }
+        }
+        guard !prefix.isEmpty else { return false }
+        return Handle(H5Oopen(handle.id, prefix, pando_H5P_DEFAULT())) == nil
     }
 
     /// A walk over groups.
@@ -76,8 +95,9 @@ public final class HDF5File: Sendable {
             self.file = file
         }
 
-        mutating func visit(_ group: Handle, prefix: String) throws(HDF5Error) {
-            guard visited.insert(pando_object_address(group.id)).inserted else { return }
+        mutating func visit(_ group: Handle, prefix: String, depth: Int = 0) throws(HDF5Error) {
+            // A file's own depth is small; a hostile one must not use up the stack.
+            guard depth < 256, visited.insert(pando_object_address(group.id)).inserted else { return }
             var info = H5G_info_t()
             guard H5Gget_info(group.id, &info) >= 0 else { throw failure(prefix) }
             for index in 0..<info.nlinks {
@@ -98,7 +118,7 @@ public final class HDF5File: Sendable {
                 }
                 switch H5Iget_type(object.id) {
                 case H5I_GROUP:
-                    try visit(object, prefix: prefix + name + "/")
+                    try visit(object, prefix: prefix + name + "/", depth: depth + 1)
                 case H5I_DATASET:
                     datasets.append(
                         try HDF5DatasetInfo(object, path: prefix + name, file: file, counting: true))
