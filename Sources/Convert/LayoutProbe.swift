@@ -21,6 +21,8 @@ struct LayoutProbe {
     private var misses: [Int]
     private var momentumMisses = 0
     private var energyMisses = 0
+    // Held here, not in locals: pointers into an array's buffers do not keep the array alive.
+    private let scratch = (0..<11).map { _ in AlignedBuffer() }
 
     init(schema: SourceSchema) {
         self.schema = schema
@@ -63,24 +65,24 @@ struct LayoutProbe {
         func floats(_ name: String) -> UnsafeMutablePointer<Float> {
             columns.fields[fields.firstIndex { $0.name == name } ?? 0].base.assumingMemoryBound(to: Float.self)
         }
-        let axis = (0..<2).map { _ in AlignedBuffer(capacity: rows * 4) }
-        let repeated = (0..<2).map { _ in AlignedBuffer(capacity: count * 4) }
-        let index = axis.map { $0.base.assumingMemoryBound(to: Int32.self) }
-        let indices = repeated.map { $0.base.assumingMemoryBound(to: Int32.self) }
+        func out<T>(_ number: Int, _ type: T.Type, _ count: Int) -> UnsafeMutablePointer<T> {
+            scratch[number].reserve(count * MemoryLayout<T>.size)
+            return scratch[number].base.assumingMemoryBound(to: type)
+        }
+        let index = (7...8).map { out($0, Int32.self, rows) }
+        let indices = (9...10).map { out($0, Int32.self, count) }
         pando_axis_index(rows, floats(momenta.axis[0]), floats(momenta.axis[1]), index[0], index[1])
         for part in 0..<2 { pando_repeat(rows, columns.offsetNumbers.baseAddress, index[part], indices[part]) }
-        let memory = (0..<7).map { _ in AlignedBuffer(capacity: count * 2) }
-        func out<T>(_ number: Int, _ type: T.Type) -> UnsafeMutablePointer<T> {
-            memory[number].base.assumingMemoryBound(to: type)
-        }
-        pando_narrow_int16(count, floats(momenta.pdgId), out(6, Int16.self), missed, 0)
+        pando_narrow_int16(count, floats(momenta.pdgId), out(6, Int16.self, count), missed, 0)
         var target = pando_lattice_out(
-            pt: out(0, UInt16.self), deta: out(1, Int16.self), dphi: out(2, Int16.self), fix_eta: out(3, Int8.self),
-            fix_phi: out(4, Int8.self), energy_ulp: out(5, Int8.self))
+            pt: out(0, UInt16.self, count), deta: out(1, Int16.self, count), dphi: out(2, Int16.self, count),
+            fix_eta: out(3, Int8.self, count),
+            fix_phi: out(4, Int8.self, count), energy_ulp: out(5, Int8.self, count))
         var masses = pando_masses(momenta.masses)
         let p = momenta.momentum.map(floats)
         pando_encode_momenta(
-            count, p[0], p[1], p[2], p[3], out(6, Int16.self), indices[0], indices[1], &masses, &target, [1, 2, 4, 8],
+            count, p[0], p[1], p[2], p[3], out(6, Int16.self, count), indices[0], indices[1], &masses, &target,
+            [1, 2, 4, 8],
             missed)
     }
 
