@@ -33,17 +33,22 @@ public struct DatasetMerger: Sendable {
         var parity: [FileEntry] = []
         var inputs: [InputEntry] = []
         var merged = first
+        // Tasks of one conversion number the same inputs alike.
+        let sharesInputs = first.provenance.options["task"] != nil
         for (path, dataset) in zip(parts, datasets) {
             let prefix = Self.relative(from: directory, to: path)
             for var shard in dataset.catalogue.shards {
                 shard.file = "\(prefix)/\(shard.file)"
-                shard.sourceOffset += inputs.count
+                shard.sourceOffset += sharesInputs ? 0 : inputs.count
                 shards.append(shard)
             }
             parity += dataset.catalogue.parity.filter { $0.file.hasSuffix(".par") }.map {
                 FileEntry(file: "\(prefix)/\($0.file)", bytes: $0.bytes, digest: $0.digest)
             }
-            inputs += dataset.catalogue.provenance.inputs
+            inputs =
+                sharesInputs
+                ? try Self.union(inputs, dataset.catalogue.provenance.inputs, path)
+                : inputs + dataset.catalogue.provenance.inputs
         }
         for other in datasets.dropFirst().map(\.catalogue) { Self.add(other, to: &merged) }
         let index = BatchIndex(keys: first.keys, shards: datasets.flatMap(\.index.shards))
@@ -92,6 +97,22 @@ public struct DatasetMerger: Sendable {
         guard Set(tasks).count == tasks.count else {
             throw DatasetError(
                 .inconsistent, file: directory, message: "a task is given twice: \(tasks.joined(separator: ", "))")
+        }
+    }
+
+    /// The inputs of a task joined with those of the tasks before it: the same files, with more of their rows.
+    private static func union(_ before: [InputEntry], _ entries: [InputEntry], _ path: String) throws -> [InputEntry] {
+        guard !before.isEmpty else { return entries }
+        guard before.map({ [$0.name, $0.headTailDigest.hex] }) == entries.map({ [$0.name, $0.headTailDigest.hex] })
+        else {
+            throw DatasetError(.inconsistent, file: path, message: "is a task of a conversion of other inputs")
+        }
+        return zip(before, entries).map { old, new in
+            var joined = old
+            joined.firstRow =
+                old.rowsTaken == 0 ? new.firstRow : new.rowsTaken == 0 ? old.firstRow : min(old.firstRow, new.firstRow)
+            joined.rowsTaken = old.rowsTaken + new.rowsTaken
+            return joined
         }
     }
 

@@ -27,7 +27,7 @@ public struct DatasetRepairer: Sendable {
     /// The dataset's directory.
     public let directory: String
     /// Makes shards again from the source: gets the numbers of the shards, gives files that may be the ones wanted.
-    public var remake: (@Sendable (Catalogue, [Int]) throws -> [Int: String])?
+    public var remake: (@Sendable (Catalogue, [Int]) throws -> [Int: Data])?
 
     /// A repairer for a dataset.
     public init(directory: String) {
@@ -173,9 +173,9 @@ public struct DatasetRepairer: Sendable {
 
     private func remakeShards(_ damaged: [Int], _ catalogue: Catalogue, _ report: inout RepairReport) throws {
         guard let remake, !damaged.isEmpty else { return }
-        for (number, file) in try remake(catalogue, damaged).sorted(by: { $0.key < $1.key }) {
+        for (number, content) in try remake(catalogue, damaged).sorted(by: { $0.key < $1.key }) {
             let entry = catalogue.shards[number]
-            let bytes = try InputFile(path: file).readAll(limit: .max)
+            let bytes = [UInt8](content)
             guard Digest(of: bytes) == entry.digest else { continue }
             try OutputFile.write(bytes, to: path(entry.file))
             report.mended.append(.init(file: entry.file, from: "source", message: "converted again from the inputs"))

@@ -19,7 +19,9 @@ struct Pando: ParsableCommand {
                          130, 143 stopped by a signal: run the same command again to go on.
             """,
         version: Version.number,
-        subcommands: [ConvertCommand.self, VerifyCommand.self])
+        subcommands: [
+            ConvertCommand.self, VerifyCommand.self, RepairCommand.self, IndexCommand.self, ExportCommand.self,
+        ])
 
     static func main() {
         Interruption.listen()

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Convert
+import Shards
+import Support
+
+/// `pando export`.
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Give the input files back: the same datasets, byte for byte, with their chunks and filters.",
+        discussion: """
+            EXAMPLE
+              pando export aoj.pando originals/
+            """)
+
+    @Argument(help: "The directory of the dataset.")
+    var dataset: String
+    @Argument(help: "The directory for the files; it is made if it is not there. Files that exist are not touched.")
+    var output: String
+    @Flag(name: .shortAndLong, help: "No progress.")
+    var quiet = false
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    func run() throws {
+        var exporter = Exporter(dataset: dataset, output: output)
+        let progress = Progress("exporting", unit: "jets", quiet: quiet)
+        exporter.progress = { progress.show($0, of: $1) }
+        exporter.isInterrupted = { Interruption.isRequested }
+        defer { progress.finish() }
+        let files = try exporter.run()
+        progress.finish()
+        if json {
+            print(try CanonicalJSON.text(files))
+            return
+        }
+        for file in files {
+            if !quiet { print("\(file.file): \(Format.count(file.rows)) jets") }
+            for remark in file.remarks { Console.warning("\(file.file): \(remark)") }
+        }
+    }
+}
