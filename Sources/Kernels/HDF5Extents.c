@@ -28,8 +28,20 @@ int pando_hdf5_is_zero(const void *bytes, size_t count) {
     return 1;
 }
 
+/// The same without branches, for 16 <= n <= 32: rows of tall chunks, whose ends are hard to guess.
+static inline size_t used_bytes_short(const uint8_t *row, size_t n) {
+    const size_t third = n >= 24 ? n - 24 : 0;
+    const uint64_t d = load64(row), c = load64(row + third), b = load64(row + n - 16), a = load64(row + n - 8);
+    // Of all words that are not zero, the one with the highest place counts; w | 1 only keeps clz defined.
+    size_t used = d ? 8 - ((size_t)__builtin_clzll(d | 1) >> 3) : 0;
+    used = c ? third + 8 - ((size_t)__builtin_clzll(c | 1) >> 3) : used;
+    used = b ? n - 8 - ((size_t)__builtin_clzll(b | 1) >> 3) : used;
+    return a ? n - ((size_t)__builtin_clzll(a | 1) >> 3) : used;
+}
+
 /// One more than the index of the last non-zero byte.
 static inline size_t used_bytes(const uint8_t *row, size_t n) {
+    if (n >= 16 && n <= 32) return used_bytes_short(row, n);
     size_t i = n;
     while (i >= 32) {
         v2 w = *(const v2 *)(row + i - 32) | *(const v2 *)(row + i - 16);
@@ -54,6 +66,8 @@ size_t pando_hdf5_extents(const void *chunk, size_t rows, size_t row_bytes, size
                           size_t valid_bytes, uint16_t *extents) {
     const uint8_t *base = chunk, *end = base + rows * row_bytes;
     const size_t scan = slots * slot_bytes;
+    // A division by multiplication: exact while index * slot_bytes < 2^32, which holds for rows below 64 KiB.
+    const uint64_t inverse = scan < 65536 ? ((uint64_t)1 << 32) / slot_bytes + 1 : 0;
     size_t total = 0, r = 0;
     while (r < rows) {
         const uint8_t *row = base + r * row_bytes;
@@ -70,7 +84,7 @@ size_t pando_hdf5_extents(const void *chunk, size_t rows, size_t row_bytes, size
             }
             continue;
         }
-        size_t extent = (uint32_t)(used - 1) / (uint32_t)slot_bytes + 1;
+        size_t extent = (inverse ? (size_t)((used - 1) * inverse >> 32) : (used - 1) / slot_bytes) + 1;
         if (valid_bytes != slot_bytes) {
             // The chunk has columns beyond the dataset's: whatever is in them does not count.
             while (extent > 0 && pando_hdf5_is_zero(row + (extent - 1) * slot_bytes, valid_bytes)) extent--;
@@ -88,9 +102,13 @@ void pando_hdf5_raise_counts(uint32_t *counts, const uint16_t *extents, size_t r
     }
 }
 
-/// Copies in blocks of 16 bytes; may write up to 15 bytes too many.
+/// Copies in blocks of 16 bytes, two at least: short copies are many, and a branch on their length is often guessed
+/// wrongly. May write up to 32 bytes too many.
 static inline void copy_blocks(uint8_t *out, const uint8_t *from, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 16) *(v2 *)(out + i) = *(const v2 *)(from + i);
+    v2 a = *(const v2 *)from, b = *(const v2 *)(from + 16);
+    *(v2 *)out = a;
+    *(v2 *)(out + 16) = b;
+    for (size_t i = 32; i < bytes; i += 16) *(v2 *)(out + i) = *(const v2 *)(from + i);
 }
 
 static void split2(const uint8_t *chunk, size_t rows, size_t row_bytes, const uint16_t *extents, uint8_t *out,
