@@ -95,11 +95,14 @@ size_t pando_hdf5_extents(const void *chunk, size_t rows, size_t row_bytes, size
     return total;
 }
 
-void pando_hdf5_raise_counts(uint32_t *counts, const uint16_t *extents, size_t rows, uint32_t first) {
+uint32_t pando_hdf5_raise_counts(uint32_t *counts, const uint16_t *extents, size_t rows, uint32_t first) {
+    uint32_t raised = 0;
     for (size_t i = 0; i < rows; i++) {
         uint32_t n = extents[i] ? first + extents[i] : 0;
+        raised |= n > counts[i];
         counts[i] = n > counts[i] ? n : counts[i];
     }
+    return raised;
 }
 
 /// Copies in blocks of 16 bytes, two at least: short copies are many, and a branch on their length is often guessed

@@ -15,8 +15,8 @@ int pando_hdf5_is_zero(const void *bytes, size_t count);
 size_t pando_hdf5_extents(const void *chunk, size_t rows, size_t row_bytes, size_t slots, size_t slot_bytes,
                           size_t valid_bytes, uint16_t *extents);
 
-/// Raises counts[i] to first + extents[i] where extents[i] is not zero.
-void pando_hdf5_raise_counts(uint32_t *counts, const uint16_t *extents, size_t rows, uint32_t first);
+/// Raises counts[i] to first + extents[i] where extents[i] is not zero. Returns whether any was.
+uint32_t pando_hdf5_raise_counts(uint32_t *counts, const uint16_t *extents, size_t rows, uint32_t first);
 
 /// Splits the first extents[i] slots of each row into columns: column j, packed, goes to out + j * column_stride.
 /// `item` is the size of one element in bytes: 1, 2, 4 or 8.
