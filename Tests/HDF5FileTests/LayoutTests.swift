@@ -48,6 +48,9 @@ struct LayoutTests {
         for (index, one) in made.enumerated() {
             let dataset = try file.dataset("d\(index)")
             let bytes = try Peer.read(folder("d\(index)"))
+            if !version.contains("v110"), let chunks = try dataset.chunks() {
+                #expect(chunks.allSatisfy { $0.address != nil }, "the own walk was given up")
+            }
             for method in methods {
                 #expect(try dataset.bytes(rows: 0..<one.rows, method: method) == bytes)
                 try expectBands(of: dataset, equal: bytes, method: method)
@@ -191,8 +194,11 @@ struct LayoutTests {
                 d = f.create_dataset('holes', (300, 25, 3), **k)
                 d[80:120, 0:10] = rng.normal(size=(40, 10, 3))
                 d[250:300, 15:20] = rng.normal(size=(50, 5, 3))
-                d = f.create_dataset('masked', data=rng.normal(size=(80, 20, 2)).astype('<f4'), **{**k, 'maxshape': (None, 20, 2)})
-                d.id.write_direct_chunk((40, 10, 0), rng.normal(size=(40, 10, 2)).astype('<f4').tobytes(), filter_mask=1)
+                k['maxshape'] = (None, 20, 2)
+                d = f.create_dataset('masked', data=rng.normal(size=(80, 20, 2)), **k)
+                raw = rng.normal(size=(40, 10, 2)).astype('<f4').tobytes()
+                d.id.write_direct_chunk((40, 10, 0), raw, filter_mask=1)
+                k['maxshape'] = (None, 25, 3)
                 d = f.create_dataset('regrown', data=rng.normal(size=(300, 25, 3)), **k)
                 d.resize((95, 25, 3)); d.resize((200, 25, 3))
                 d = f.create_dataset('filled', (300, 25, 3), fillvalue=-1.5, **k)

@@ -93,19 +93,18 @@ struct Plain {
 
     init(_ bytes: [UInt8], rows: Range<Int>, slots: Int, columns width: Int, size: Int) {
         columns = Array(repeating: [], count: width)
-        for row in rows {
-            let base = row * slots * width * size
-            var count = slots
-            while count > 0 {
-                let slot = bytes[base + (count - 1) * width * size..<base + count * width * size]
-                if slot.contains(where: { $0 != 0 }) { break }
-                count -= 1
-            }
-            counts.append(UInt32(count))
-            for slot in 0..<count {
-                for column in 0..<width {
-                    let start = base + (slot * width + column) * size
-                    columns[column] += bytes[start..<start + size]
+        bytes.withUnsafeBytes { bytes in
+            for row in rows {
+                let base = row * slots * width * size
+                var end = slots * width * size
+                while end > 0, bytes[base + end - 1] == 0 { end -= 1 }
+                let count = (end + width * size - 1) / max(1, width * size)
+                counts.append(UInt32(count))
+                for slot in 0..<count {
+                    for column in 0..<width {
+                        let start = base + (slot * width + column) * size
+                        for place in start..<start + size { columns[column].append(bytes[place]) }
+                    }
                 }
             }
         }

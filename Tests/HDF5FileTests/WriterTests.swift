@@ -64,7 +64,8 @@ struct WriterTests {
             assert (f['jets/PFCands'][()] == want).all()
             for n in ['event_info', 'jets/kin', 'jets/PFCands', 'label']:
                 d = f[n]
-                print(n, d.dtype, d.shape, d.maxshape, d.chunks, d.compression, d.compression_opts, d.shuffle, d.fletcher32)
+                filters = (d.compression, d.compression_opts, d.shuffle, d.fletcher32)
+                print(n, d.dtype, d.shape, d.maxshape, d.chunks, *filters)
             """, [path])
         #expect(
             text == """

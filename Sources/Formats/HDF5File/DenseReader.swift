@@ -20,10 +20,11 @@ public final class DenseReader: Sendable {
     /// - Throws: `HDF5Error`: `unsupported` for other shapes and types, `unavailableFilter`, `damaged`.
     public init(_ dataset: HDF5Dataset, method: HDF5ReadMethod = .fastest) throws(HDF5Error) {
         info = dataset.info
-        guard info.shape.count == 1 || info.shape.count == 2 else {
+        guard info.shape.count == 1 || info.shape.count == 2, info.shape.dropFirst().allSatisfy({ $0 <= 1 << 20 })
+        else {
             throw HDF5Error(
                 .unsupported, file: dataset.file.path, place: info.path,
-                message: "shape \(info.shape) is not [rows] or [rows, columns]")
+                message: "shape \(info.shape) is not [rows] or [rows, columns] with at most \(1 << 20) columns")
         }
         source = try dataset.source(method)
         rows = info.shape[0]

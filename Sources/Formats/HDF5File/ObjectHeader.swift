@@ -93,7 +93,7 @@ private struct HeaderBlocks {
             wanted, first: (place + width, size), prefixBytes: messagePrefix, typeBytes: 1, trailer: 4)
     }
 
-    /// `trailer` tells the versions apart: blocks of version 2 that continue others are framed by `OCHK` and a checksum.
+    /// `trailer` tells the versions apart: blocks of version 2 that continue others lie between `OCHK` and a checksum.
     private func walk(
         _ wanted: UInt8, first: (Int, Int), prefixBytes: Int, typeBytes: Int, trailer: Int
     ) throws(Doubt) -> (bytes: [UInt8], offset: Int)? {

@@ -50,6 +50,8 @@ final class TileSource: Sendable {
             throw failure(.unsupported, "elements of type '\(info.element)' are not read")
         }
         guard !info.shape.isEmpty else { throw failure(.unsupported, "a scalar has no rows") }
+        // Below this, no sum of a row number and a chunk's rows overflows.
+        guard info.shape.allSatisfy({ $0 < 1 << 48 }) else { throw failure(.unsupported, "shape \(info.shape)") }
         let tileShape = info.chunkShape ?? Self.rowsShape(info.shape, elementBytes: elementBytes)
         guard let bytes = tileShape.product(times: elementBytes), bytes <= Self.largestTile else {
             throw failure(.unsupported, "a chunk of shape \(tileShape) is larger than \(Self.largestTile >> 20) MiB")
