@@ -61,13 +61,15 @@ let package = Package(
             name: "CHDF5", path: "Sources/Bindings/CHDF5", pkgConfig: "hdf5",
             providers: [.apt(["libhdf5-dev"])]),
 
-        .testTarget(name: "SupportTests", dependencies: ["Support"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support", "TestSupport"]),
         .testTarget(name: "ArrowIPCTests", dependencies: ["ArrowIPC", "Support"]),
         .testTarget(name: "HDF5FileTests", dependencies: ["HDF5File", "Support"]),
-        .testTarget(name: "ShardsTests", dependencies: ["Shards", "ArrowIPC", "Support"]),
-        .testTarget(name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support"]),
-        .testTarget(name: "ToolTests", dependencies: ["Support"]),
+        .testTarget(name: "ShardsTests", dependencies: ["Shards", "Convert", "ArrowIPC", "Support", "TestSupport"]),
+        .testTarget(
+            name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support", "TestSupport"]),
+        .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

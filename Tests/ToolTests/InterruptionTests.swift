@@ -1,0 +1,116 @@
+import Foundation
+import Glibc
+import Shards
+import Support
+import TestSupport
+import Testing
+
+/// Conversions that are killed, stopped, or run beside each other.
+@Suite(.serialized) struct InterruptionTests {
+    /// A conversion of a second or so with many shards; the sample many times over.
+    private func arguments(_ directory: TemporaryDirectory, output: String, copies: Int = 6) throws -> [String] {
+        let inputs = (0..<copies).map { directory.file("in\($0).h5") }
+        for input in inputs where !Directory.exists(input) {
+            try FileManager.default.copyItem(atPath: Package.sample, toPath: input)
+        }
+        return ["convert"] + inputs + [
+            output, "--batch-rows", "64", "--shard-size", "100kB", "--interleave", "4", "--threads", "2", "--quiet",
+        ]
+    }
+
+    @Test func `killed at any moment and run again, the dataset is the same`() throws {
+        let seed = UInt64(Package.number("PANDO_SEED", default: Int.random(in: 0...99_999)))
+        var random = Seeded(seed)
+        let directory = try TemporaryDirectory()
+        let whole = try arguments(directory, output: directory.file("whole"))
+        let started = Date()
+        #expect(try Run(whole).status == 0)
+        let duration = Date().timeIntervalSince(started)
+        let expected = try contents(of: directory.file("whole"))
+
+        var killed = 0
+        for number in 0..<Package.number("PANDO_KILLS", default: 20) {
+            let output = directory.file("k\(number)")
+            let command = try arguments(directory, output: output)
+            // Killed two times, at random moments of what is left.
+            for _ in 0..<2 {
+                let run = try Run.start(command)
+                usleep(UInt32(Double.random(in: 0...duration, using: &random) * 1_000_000))
+                kill(run.process.processIdentifier, SIGKILL)
+                if run.finish().status == 128 + SIGKILL { killed += 1 }
+                // A reader sees a whole dataset or none.
+                if Directory.exists("\(output)/\(Catalogue.fileName)") {
+                    #expect(try DatasetVerifier(directory: output).run().isSound, "seed \(seed), kill \(number)")
+                }
+            }
+            let last = try Run(command)
+            #expect(last.status == 0, "seed \(seed), kill \(number): \(last.errors)")
+            #expect(try contents(of: output) == expected, "seed \(seed), kill \(number)")
+            try FileManager.default.removeItem(atPath: output)
+        }
+        #expect(killed > 0, "seed \(seed): every run ended before it was killed")
+    }
+
+    @Test(arguments: [SIGTERM, SIGINT])
+    func `stopped by a signal it says so, and goes on when run again`(signal: Int32) throws {
+        let directory = try TemporaryDirectory()
+        #expect(try Run(arguments(directory, output: directory.file("whole"), copies: 24)).status == 0)
+        let output = directory.file("d")
+        let command = try arguments(directory, output: output, copies: 24)
+        let run = try Run.start(command)
+        // Not before it has begun.
+        while run.process.isRunning, !Directory.exists("\(output)/shards/00000.arrow") { usleep(1000) }
+        kill(run.process.processIdentifier, signal)
+        let stopped = run.finish()
+        #expect(stopped.status == 128 + signal, "\(stopped.errors)")
+        #expect(stopped.errors.contains("run the same command again"))
+        #expect(!Directory.exists("\(output)/\(Catalogue.fileName)"))
+        #expect(!Directory.exists("\(output)/\(Claim.fileName)"))
+        #expect(try Directory.names(in: "\(output)/shards")?.allSatisfy { !$0.hasSuffix(".tmp") } == true)
+        #expect(try Run(command).status == 0)
+        #expect(try contents(of: output) == contents(of: directory.file("whole")))
+    }
+
+    @Test func `of two converters on one directory the second stops before it writes`() throws {
+        let directory = try TemporaryDirectory()
+        #expect(try Run(arguments(directory, output: directory.file("whole"))).status == 0)
+        let output = directory.file("d")
+        let command = try arguments(directory, output: output)
+        let first = try Run.start(command)
+        while first.process.isRunning, !Directory.exists("\(output)/shards") { usleep(2000) }
+        let second = try Run(command)
+        #expect(second.status == 1)
+        #expect(second.errors.contains("is writing here"))
+        #expect(first.finish().status == 0)
+        #expect(try contents(of: output) == contents(of: directory.file("whole")))
+        let again = try Run(command.filter { $0 != "--quiet" })
+        #expect(again.status == 0)
+        #expect(again.errors.contains("already complete"))
+    }
+
+    @Test func `an input that changed between a kill and the resume is named`() throws {
+        let directory = try TemporaryDirectory()
+        let output = directory.file("d")
+        let command = try arguments(directory, output: output)
+        let run = try Run.start(command)
+        func hasShards() throws -> Bool { try Directory.names(in: "\(output)/shards")?.contains("00001.arrow") == true }
+        while run.process.isRunning, try !hasShards() { usleep(2000) }
+        kill(run.process.processIdentifier, SIGKILL)
+        try #require(run.finish().status == 128 + SIGKILL)
+        // One byte in the middle: size, head and tail are as they were.
+        let input = directory.file("in3.h5")
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: input))
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: input))
+        func lasting() throws -> [String: Data] {
+            try contents(of: output).filter {
+                !$0.key.hasSuffix(OutputFile.temporarySuffix) && $0.key != Claim.fileName
+            }
+        }
+        let before = try lasting()
+        let resumed = try Run(command)
+        #expect(resumed.status == 1)
+        #expect(resumed.errors.contains("in3.h5 has changed"), "\(resumed.errors)")
+        #expect(try lasting() == before)
+    }
+}
