@@ -16,6 +16,11 @@ public enum Interruption {
 
     /// Listens to SIGINT and SIGTERM. The second one ends the program at once.
     public static func listen() {
+        // A parent may have blocked them for its own reasons, and a child inherits that.
+        var wanted = sigset_t()
+        sigemptyset(&wanted)
+        for number in [SIGINT, SIGTERM] { sigaddset(&wanted, number) }
+        pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
         for number in [SIGINT, SIGTERM] {
             Glibc.signal(number) { number in
                 // The default handler again: whoever is asked twice leaves.
