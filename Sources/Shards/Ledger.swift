@@ -6,7 +6,7 @@ import Support
 ///
 /// The first line says which work it is. A last line that was torn by a kill is ignored, and so is what it told of.
 final class Ledger {
-    private static let fileName = "ledger/shards.jsonl"
+    static let fileName = "ledger/shards.jsonl"
     private let path: String
     private var descriptor: Int32
     /// The shards that were finished before.
@@ -77,7 +77,7 @@ final class Ledger {
     }
 
     /// The lines whose digest fits, up to the first one that does not.
-    private static func lines(_ bytes: [UInt8]) -> [(content: String, end: Int)] {
+    static func lines(_ bytes: [UInt8]) -> [(content: String, end: Int)] {
         var lines: [(String, Int)] = []
         var start = 0
         while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {

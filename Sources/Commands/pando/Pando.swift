@@ -20,7 +20,12 @@ struct Pando: ParsableCommand {
             """,
         version: Version.number,
         subcommands: [
-            ConvertCommand.self, VerifyCommand.self, RepairCommand.self, IndexCommand.self, ExportCommand.self,
+            ConvertCommand.self,
+            InspectCommand.self,
+            VerifyCommand.self,
+            RepairCommand.self,
+            IndexCommand.self,
+            ExportCommand.self,
         ])
 
     static func main() {
