@@ -1,0 +1,62 @@
+# Every target does its own set-up (scripts/setup); on a ready machine that takes well under a second.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build test lint format demo bench nightly clean system python test-swift test-python
+
+# One configuration everywhere: what is tested is what is used, and nothing is built twice.
+SWIFT_BUILD := swift build -c release
+
+export PANDO_PYTHON := $(CURDIR)/.venv/bin/python
+export PANDO_BINARY := $(CURDIR)/.build/release/pando
+# More files to test with lie beside the project on some machines; without them the sample has to do.
+ifeq ($(origin PANDO_DATA),undefined)
+PANDO_DATA := $(if $(wildcard ../shared/data/h5),$(abspath ../shared/data),$(CURDIR)/samples)
+endif
+export PANDO_DATA
+
+help: ## Say what the targets are
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: system ## Build the tool: .build/release/pando
+	$(SWIFT_BUILD) --product pando
+
+test: lint test-swift test-python ## Check style, run all tests
+	@echo "make test: style, Swift tests and interoperability tests all passed"
+
+test-swift: system python
+	$(SWIFT_BUILD) --build-tests
+	swift test -c release --skip-build
+
+test-python: system python
+	@[ -x "$(PANDO_BINARY)" ] || $(SWIFT_BUILD) --product pando
+	$(PANDO_PYTHON) -m pytest -q Tests/Interop
+
+lint: system python ## Check style without changing anything
+	$(PANDO_PYTHON) scripts/lint.py
+	swift format lint --strict --parallel -r Sources Tests Package.swift
+
+format: system ## Bring Swift sources into the project's style
+	swift format --in-place --parallel -r Sources Tests Package.swift
+
+demo: build ## Convert the sample, look at it, prove that nothing was lost
+	@scripts/demo
+
+bench: build python ## Measure; what and against what is said in Benchmarks/
+	@[ -x Benchmarks/run ] || { echo "there are no benchmarks yet (Benchmarks/run)" >&2; exit 1; }
+	./Benchmarks/run
+
+nightly: export PANDO_FUZZ_ARROW ?= 100000
+nightly: export PANDO_FUZZ_CATALOGUE ?= 100000
+nightly: export PANDO_FUZZ_HDF5 ?= 20000
+nightly: test ## The tests with far more damaged inputs
+
+clean: ## Remove everything that was built
+	rm -rf .build .venv demo-output .pytest_cache
+
+system:
+	@scripts/setup system
+
+python:
+	@scripts/setup python
