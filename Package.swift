@@ -27,7 +27,7 @@ let package = Package(
         // Rooms, top to bottom; arrows go down only (docs/architecture.md).
         .target(
             name: "Convert",
-            dependencies: ["Shards", "ArrowIPC", "HDF5File", "Kernels", "Support"],
+            dependencies: ["Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "CDeflate", "CZstd"],
             resources: [.embedInCode("Resources")]
         ),
         .target(name: "Shards", dependencies: ["ArrowIPC", "Kernels", "Support"]),

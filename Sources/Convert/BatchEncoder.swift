@@ -13,6 +13,7 @@ final class BatchEncoder {
     private let encoder: RecordBatchEncoder
     private let splits: Splits?
     private let slots: Int
+    private let clock: StageClock
     private let names: [String]
     private let constituentNumber: [Int: Int]
     private var masses: pando_masses
@@ -26,11 +27,12 @@ final class BatchEncoder {
 
     init(
         layout: StoredLayout, compression: BodyCompression, sharesOffsets: Bool, metadata: [KeyValue], splits: Splits?,
-        slots: Int
+        slots: Int, clock: StageClock
     ) throws {
         self.layout = layout
         self.splits = splits
         self.slots = slots
+        self.clock = clock
         encoder = try RecordBatchEncoder(
             schema: ArrowSchema(fields: layout.columns.map(\.field), metadata: metadata), compression: compression,
             sharesOffsets: sharesOffsets)
@@ -52,6 +54,7 @@ final class BatchEncoder {
     /// Encodes a batch.
     /// - Parameter origins: Which input rows the batch's rows are, in order.
     func encode(_ columns: JetColumns, origins: [AssembledRows]) throws -> FinishedBatch {
+        clock.enter(.narrow)
         let count = columns.constituents
         mismatch.reserve(count * 4)
         mismatch.base.initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
@@ -61,10 +64,13 @@ final class BatchEncoder {
         let exceptions = collectExceptions(columns, misses)
         derive(columns, origins)
 
+        clock.enter(.digest)
         let digests = columns.digests()
+        clock.enter(.compress)
         let message = try encoder.encode(
             rows: columns.rows, columns: layout.contents.indices.map { data($0, columns) },
             customMetadata: [OriginalDigests.metadata(names: names, digests: digests)])
+        clock.enter(.digest)
         return FinishedBatch(
             message: message, digest: Digest(of: message.bytes), content: JetColumns.content(digests),
             constituents: count,

@@ -10,6 +10,8 @@ final class ConversionWorker {
     private let assembler: BatchAssembler
     private let encoder: BatchEncoder
     private let columns: JetColumns
+    /// Where the thread's time goes.
+    let clock = StageClock()
     private var readers: [Int: any SliceReader] = [:]
 
     init(
@@ -22,7 +24,7 @@ final class ConversionWorker {
         assembler = BatchAssembler(encoding: layout.encoding)
         encoder = try BatchEncoder(
             layout: layout, compression: options.compression, sharesOffsets: options.sharesOffsets, metadata: metadata,
-            splits: splits, slots: slots)
+            splits: splits, slots: slots, clock: clock)
         columns = JetColumns(fields: layout.encoding.fields)
     }
 
@@ -31,7 +33,13 @@ final class ConversionWorker {
         let keys = pieces.flatMap { piece in
             slices(of: piece).map { SliceCache.Key(input: piece.input, slice: $0) }
         }
-        let found = cache.slices(keys) { key in try reader(key.input).read(slice: key.slice) }
+        clock.enter(.wait)
+        let found = cache.slices(keys) { key in
+            let waiting = clock.enter(.read)
+            defer { clock.enter(waiting) }
+            return try reader(key.input).read(slice: key.slice)
+        }
+        clock.enter(.gather)
         defer { cache.release(keys) }
         var parts: [(rows: Range<Int>, slice: RowSlice)] = []
         var origins: [AssembledRows] = []

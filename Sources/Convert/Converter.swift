@@ -22,6 +22,9 @@ public struct Converter: Sendable {
     /// Whether the work should stop.
     public var isInterrupted: @Sendable () -> Bool = { false }
 
+    /// Is told at the end where the time of all threads went.
+    public var measured: @Sendable (StageTimes) -> Void = { _ in }
+
     /// A conversion.
     public init(inputs: [String], output: String, schema: SourceSchema, options: ConversionOptions) {
         self.inputs = inputs
@@ -70,6 +73,7 @@ public struct Converter: Sendable {
     /// - Returns: The catalogue of the dataset; its `missing` is not empty if inputs were skipped.
     /// - Throws: An error that names the file and the place; `ConvertError` with code `interrupted` after a signal.
     public func run() throws -> Catalogue {
+        let opening = StageClock()
         let prepared = try prepare()
         let layout = StoredLayout(schema: schema, encoding: try probe(prepared.sources))
         let metadata = [KeyValue(key: "pando.encoding", value: try CanonicalJSON.text(layout.encoding))]
@@ -85,12 +89,15 @@ public struct Converter: Sendable {
             takeOver: options.takesOver)
         do {
             let splits = layout.eventFields.isEmpty ? nil : Splits(columns: schema.event ?? [], parts: splitParts)
-            try convert(prepared, layout, metadata, splits, writer)
+            // While the workers run, this thread's time is none of the work's.
+            var times = opening.times
+            times.add(try convert(prepared, layout, metadata, splits, writer))
+            let closing = StageClock(.write)
             var features = ["exceptions"].filter { _ in layout.encoding.fields.contains { $0.storage != .plain } }
             if layout.encoding.lattice != nil { features.append("lattice") }
             if options.sharesOffsets { features.append("shared-offsets") }
             let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
-            return try writer.finish(
+            let catalogue = try writer.finish(
                 .init(
                     writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
                     provenance: Provenance(
@@ -99,7 +106,10 @@ public struct Converter: Sendable {
                     cutFlow: [
                         CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows }),
                         CutFlowEntry(name: "jets taken", passed: taken),
-                    ], missing: prepared.missing, features: features))
+                    ], missing: prepared.missing, features: features), clock: closing)
+            times.add(closing.times)
+            measured(times)
+            return catalogue
         } catch {
             writer.abandon()
             throw error
@@ -195,7 +205,7 @@ public struct Converter: Sendable {
     private func convert(
         _ prepared: Preparation, _ layout: StoredLayout, _ metadata: [KeyValue], _ splits: Splits?,
         _ writer: DatasetWriter
-    ) throws {
+    ) throws -> StageTimes {
         let first = writer.batchesDone, plan = prepared.plan, sources = prepared.sources
         let total = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
         let rowsDone = Monitor(
@@ -206,7 +216,7 @@ public struct Converter: Sendable {
         let cache = SliceCache { key in
             plan.uses(ofInput: key.input, rows: sources[key.input].rows(ofSlice: key.slice), from: first)
         }
-        let next = Monitor(first)
+        let next = Monitor(first), times = Monitor(StageTimes())
         let slots = sources.map(\.slots).max() ?? 0
         try WorkerThreads.run(min(options.threads, max(1, plan.batchCount - first))) { _ in
             do {
@@ -214,6 +224,7 @@ public struct Converter: Sendable {
                     sources: sources, layout: layout, cache: cache, options: options, metadata: metadata,
                     splits: splits, slots: slots)
                 while let batch = next.update({ $0 < plan.batchCount ? ($0, $0 += 1).0 : nil }) {
+                    worker.clock.enter(.wait)
                     try output.waitForTurn(batch)
                     if isInterrupted() { throw Self.interruption(self.output) }
                     let pieces = plan.pieces(ofBatch: batch)
@@ -221,14 +232,16 @@ public struct Converter: Sendable {
                     let done = rowsDone.update {
                         $0 += finished.message.rows; return $0
                     }
-                    if try output.deliver(finished, number: batch) != nil { progress(done, total) }
+                    if try output.deliver(finished, number: batch, clock: worker.clock) != nil { progress(done, total) }
                     for source in plan.finished(byBatch: batch) { sources[source].close() }
                 }
+                times.update { $0.add(worker.clock.times) }
             } catch {
                 output.fail(error)
                 throw error
             }
         }
+        return times.read { $0 }
     }
 
     static func interruption(_ output: String) -> ConvertError {

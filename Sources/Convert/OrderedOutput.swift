@@ -35,7 +35,8 @@ final class OrderedOutput: @unchecked Sendable {
 
     /// Hands a batch over; whoever brings the next one in order writes it and all that follow.
     /// - Returns: How many batches have been written, if this call wrote any.
-    func deliver(_ batch: FinishedBatch, number: Int) throws -> Int? {
+    func deliver(_ batch: FinishedBatch, number: Int, clock: StageClock) throws -> Int? {
+        clock.enter(.wait)
         state.update { $0.pending[number] = batch }
         var written: Int?
         while true {
@@ -47,11 +48,12 @@ final class OrderedOutput: @unchecked Sendable {
             }
             guard let mine else { return written }
             do {
-                try writer.append(mine)
+                try writer.append(mine, clock: clock)
             } catch {
                 fail(error)
                 throw error
             }
+            clock.enter(.wait)
             written = state.update { state in
                 state.isWriting = false
                 state.next += 1

@@ -116,7 +116,8 @@ public final class DatasetWriter {
     }
 
     /// Appends the next record batch.
-    public func append(_ batch: FinishedBatch) throws {
+    public func append(_ batch: FinishedBatch, clock: StageClock = StageClock()) throws {
+        clock.enter(.write)
         let current =
             try shard
             ?? ShardWriter(
@@ -124,13 +125,14 @@ public final class DatasetWriter {
                 makesParity: configuration.makesParity)
         shard = current
         try current.append(batch)
-        if current.bytes >= configuration.shardBytes { try finishShard() }
+        if current.bytes >= configuration.shardBytes { try finishShard(clock) }
     }
 
-    private func finishShard() throws {
+    private func finishShard(_ clock: StageClock) throws {
         guard let current = shard else { return }
-        let record = try current.finish()
+        let record = try current.finish(clock)
         shard = nil
+        clock.enter(.flush)
         try ledger.append(record)
         records.append(record)
     }
@@ -171,13 +173,14 @@ public final class DatasetWriter {
     }
 
     /// Closes the last shard, writes index and catalogue, and gives the directory up.
-    public func finish(_ closing: Closing) throws -> Catalogue {
+    public func finish(_ closing: Closing, clock: StageClock = StageClock()) throws -> Catalogue {
         // A dataset without rows still has a shard, so that a reader finds the schema.
         if shard == nil, records.isEmpty {
             shard = try ShardWriter(
                 directory: directory, number: 0, schema: configuration.schema, makesParity: configuration.makesParity)
         }
-        try finishShard()
+        try finishShard(clock)
+        clock.enter(.write)
         let catalogue = try CatalogueFiles.write(
             closing: closing, columns: configuration.columns, records: records, directory: directory,
             makesCopies: configuration.makesParity)

@@ -75,11 +75,14 @@ final class ShardWriter {
     }
 
     /// Writes the footer, reads the file back, checks it, makes its parity and publishes both.
-    func finish() throws -> ShardRecord {
+    func finish(_ clock: StageClock) throws -> ShardRecord {
+        clock.enter(.write)
         let tail = try Self.tail(schema: schema, batches: record.batches)
         let tailStart = file.count
         try file.write(tail)
+        clock.enter(.readBack)
         try readBack(tailStart: tailStart, tail: tail)
+        clock.enter(.flush)
         try file.publish()
         return record
     }

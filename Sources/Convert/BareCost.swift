@@ -1,0 +1,177 @@
+import ArrowIPC
+import CDeflate
+import CZstd
+import Foundation
+import HDF5File
+import Shards
+import Support
+
+/// What cannot be avoided: inflating every chunk of the inputs and compressing the buffers of the shards, nothing else.
+struct BareCost {
+    /// A chunk of an input and what it becomes.
+    private struct Chunk {
+        var input: Int
+        var address: Int
+        var stored: Int
+        /// Bytes after inflating; nil for chunks that are stored plainly.
+        var inflated: Int?
+    }
+
+    /// What a pass took and how much it worked on.
+    struct Pass: Sendable {
+        var time = StageTimes.Time()
+        var bytesIn = 0
+        var bytesOut = 0
+
+        mutating func add(_ other: Pass) {
+            time.add(other.time)
+            bytesIn += other.bytesIn
+            bytesOut += other.bytesOut
+        }
+    }
+
+    private let files: [InputFile]
+    private let chunks: [Chunk]
+    private let dataset: Dataset
+    private let level: Int
+
+    /// Looks up the chunks of the inputs; `dataset` is what they were converted to.
+    init(inputs: [String], schema: SourceSchema, dataset: Dataset, level: Int) throws {
+        var chunks: [Chunk] = []
+        for (number, path) in inputs.enumerated() {
+            let file = try HDF5File(path: path)
+            for described in schema.datasets {
+                chunks += try Self.chunks(of: file.dataset(described.path), input: number)
+            }
+        }
+        files = try inputs.map { try InputFile(path: $0) }
+        self.chunks = chunks
+        self.dataset = dataset
+        self.level = level
+    }
+
+    private static func chunks(of dataset: HDF5Dataset, input: Int) throws -> [Chunk] {
+        let elementBytes = dataset.info.element.byteCount ?? 1
+        let bytes = (dataset.info.chunkShape ?? []).reduce(elementBytes, *)
+        let filters = dataset.info.filters.map(\.id)
+        guard filters.isEmpty || filters == [1], let found = try dataset.chunks() else {
+            throw ConvertError(
+                .input, file: dataset.file.path, place: "dataset \(dataset.info.path)",
+                message: "is not made of chunks that are stored plainly or deflated: its bare cost is not measured")
+        }
+        return try found.map { chunk in
+            guard let address = chunk.address else {
+                throw ConvertError(
+                    .input, file: dataset.file.path, place: "dataset \(dataset.info.path)",
+                    message: "only libhdf5 knows where its chunks are: its bare cost is not measured")
+            }
+            let isPlain = filters.isEmpty || chunk.filterMask & 1 == 1
+            return Chunk(input: input, address: address, stored: chunk.storedBytes, inflated: isPlain ? nil : bytes)
+        }
+    }
+
+    /// Reads and inflates every chunk.
+    func inflate(threads: Int) throws -> Pass {
+        let total = Monitor(Pass())
+        // Neighbouring chunks to one thread, as a conversion reads them.
+        let parts = 16 * threads
+        let next = Monitor(0)
+        try WorkerThreads.run(threads) { _ in
+            let stored = AlignedBuffer(), target = AlignedBuffer()
+            let decompressor = libdeflate_alloc_decompressor()
+            defer { libdeflate_free_decompressor(decompressor) }
+            var pass = Pass()
+            let start = StageTimes.Time.ofThread
+            while let part = next.update({ $0 < parts ? ($0, $0 += 1).0 : nil }) {
+                let range = BatchPlan.share(chunks.count, part, parts)..<BatchPlan.share(chunks.count, part + 1, parts)
+                for chunk in chunks[range] {
+                    stored.reserve(chunk.stored)
+                    try files[chunk.input].read(
+                        at: chunk.address, into: UnsafeMutableRawBufferPointer(start: stored.base, count: chunk.stored))
+                    pass.bytesIn += chunk.stored
+                    pass.bytesOut += chunk.inflated ?? chunk.stored
+                    guard let size = chunk.inflated else { continue }
+                    target.reserve(size)
+                    let result = libdeflate_zlib_decompress(
+                        decompressor, stored.base, chunk.stored, target.base, size, nil)
+                    guard result == LIBDEFLATE_SUCCESS else {
+                        throw ConvertError(
+                            .input, file: files[chunk.input].path, place: "byte \(chunk.address)",
+                            message: "a chunk does not inflate")
+                    }
+                }
+            }
+            pass.time = StageTimes.Time.ofThread.since(start)
+            total.update { $0.add(pass) }
+        }
+        return total.read { $0 }
+    }
+
+    /// Compresses every buffer of the shards; decoding them before is not counted.
+    func compress(threads: Int) throws -> Pass {
+        let total = Monitor(Pass())
+        let next = Monitor(0)
+        try WorkerThreads.run(threads) { _ in
+            let compressor = try Compressor(level: level)
+            let reader = dataset.makeReader(), decoder = BodyDecoder()
+            var pass = Pass()
+            while let number = next.update({ $0 < dataset.batchCount ? ($0, $0 += 1).0 : nil }) {
+                let buffers = try Self.buffers(of: reader.read(number), decoder)
+                let start = StageTimes.Time.ofThread
+                for (memory, count) in buffers {
+                    pass.bytesIn += count
+                    pass.bytesOut += try compressor.compress(memory.bytes(count))
+                }
+                pass.time.add(StageTimes.Time.ofThread.since(start))
+            }
+            total.update { $0.add(pass) }
+        }
+        return total.read { $0 }
+    }
+
+    /// The buffers of a record batch, each once, decoded.
+    private static func buffers(
+        of batch: RecordBatch, _ decoder: BodyDecoder
+    ) throws -> [(memory: AlignedBuffer, count: Int)] {
+        var seen: Set<Int> = []
+        var buffers: [(AlignedBuffer, Int)] = []
+        for index in batch.schema.fields.indices {
+            let column = try batch.column(index)
+            for buffer in [column.offsets, column.values].compactMap({ $0 })
+            where buffer.byteCount > 0 && seen.insert(buffer.storedRange.lowerBound).inserted {
+                let memory = AlignedBuffer(capacity: buffer.byteCount)
+                try batch.decode(
+                    buffer, into: UnsafeMutableRawBufferPointer(start: memory.base, count: buffer.byteCount),
+                    using: decoder)
+                buffers.append((memory, buffer.byteCount))
+            }
+        }
+        return buffers
+    }
+
+    /// A context as the writer of shards sets it up.
+    private final class Compressor {
+        private let context: OpaquePointer
+        private let target = AlignedBuffer()
+
+        init(level: Int) throws {
+            guard let context = ZSTD_createCCtx() else {
+                throw ArrowError(.codec, message: "no memory for a Zstandard context")
+            }
+            ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
+            ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+            self.context = context
+        }
+
+        deinit { ZSTD_freeCCtx(context) }
+
+        func compress(_ bytes: UnsafeRawBufferPointer) throws -> Int {
+            target.reserve(ZSTD_compressBound(bytes.count))
+            let count = ZSTD_compress2(context, target.base, target.capacity, bytes.baseAddress, bytes.count)
+            guard ZSTD_isError(count) == 0 else {
+                throw ArrowError(.codec, message: "Zstandard: \(String(cString: ZSTD_getErrorName(count)))")
+            }
+            return count
+        }
+    }
+}
