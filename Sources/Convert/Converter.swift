@@ -62,7 +62,7 @@ public struct Converter: Sendable {
     /// Finds out what would be done, without writing.
     public func forecast() throws -> Forecast {
         let prepared = try prepare()
-        let layout = StoredLayout(schema: schema, encoding: try probe(prepared.sources))
+        let layout = StoredLayout(schema: schema, encoding: try probe(prepared).encoding)
         return Forecast(
             inputs: prepared.entries, missing: prepared.missing, rows: prepared.entries.reduce(0) { $0 + $1.rowsTaken },
             batches: prepared.plan.batchCount, interleave: prepared.interleave,
@@ -75,7 +75,8 @@ public struct Converter: Sendable {
     public func run() throws -> Catalogue {
         let opening = StageClock()
         let prepared = try prepare()
-        let layout = StoredLayout(schema: schema, encoding: try probe(prepared.sources))
+        let (encoding, slices) = try probe(prepared)
+        let layout = StoredLayout(schema: schema, encoding: encoding)
         let metadata = [KeyValue(key: "pando.encoding", value: try CanonicalJSON.text(layout.encoding))]
         let work = try Work(
             entries: prepared.entries, options: options.decisive, schema: schema, encoding: layout.encoding,
@@ -91,7 +92,7 @@ public struct Converter: Sendable {
             let splits = layout.eventFields.isEmpty ? nil : Splits(columns: schema.event ?? [], parts: splitParts)
             // While the workers run, this thread's time is none of the work's.
             var times = opening.times
-            times.add(try convert(prepared, layout, metadata, splits, writer))
+            times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
             let closing = StageClock(.write)
             var features = ["exceptions"].filter { _ in layout.encoding.fields.contains { $0.storage != .plain } }
             if layout.encoding.lattice != nil { features.append("lattice") }
@@ -140,7 +141,10 @@ public struct Converter: Sendable {
         for path in inputs {
             if isInterrupted() { throw Self.interruption(output) }
             do {
-                sources.append(try HDF5Source(path: path, schema: schema))
+                let source = try HDF5Source(path: path, schema: schema)
+                // The first ones are read at once; the others would run us out of descriptors.
+                if sources.count >= LayoutProbe.inputs { source.close() }
+                sources.append(source)
             } catch {
                 guard options.skipsBadInput else { throw error }
                 missing.append(Gap(input: path, firstRow: nil, rows: nil, reason: "\(error)"))
@@ -181,30 +185,36 @@ public struct Converter: Sendable {
         return 1
     }
 
-    private func probe(_ sources: [any JetSource]) throws -> JetEncoding {
+    /// Chooses the encoding by a look at the first rows.
+    /// - Returns: Also the slices of inputs of the first group: they are used soon, and the window has room for them.
+    private func probe(_ prepared: Preparation) throws -> (encoding: JetEncoding, slices: [SliceCache.Key: RowSlice]) {
         var probe = LayoutProbe(schema: schema)
         let columns = JetColumns(fields: schema.fields)
         let assembler = BatchAssembler(encoding: JetEncoding(fields: schema.fields, lattice: nil))
-        for source in sources.prefix(LayoutProbe.inputs) where source.entry.rows > 0 {
+        let first = Set(prepared.plan.pieces(ofBatch: 0).map(\.input))
+        var slices: [SliceCache.Key: RowSlice] = [:]
+        for (number, source) in prepared.sources.prefix(LayoutProbe.inputs).enumerated() where source.entry.rows > 0 {
             let reader = source.makeReader()
             var done = 0
             let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
             while done < wanted {
                 if isInterrupted() { throw Self.interruption(output) }
-                guard let slice = try? reader.read(slice: done / source.sliceRows) else { break }
+                let key = SliceCache.Key(input: number, slice: done / source.sliceRows)
+                guard let slice = try? reader.read(slice: key.slice) else { break }
+                if first.contains(number) { slices[key] = slice }
                 let rows = done..<min(wanted, slice.rows.upperBound)
                 assembler.assemble([(rows, slice)], into: columns)
                 probe.look(at: columns)
                 done = rows.upperBound
             }
-            source.close()
+            if !first.contains(number) { source.close() }
         }
-        return probe.encoding()
+        return (probe.encoding(), slices)
     }
 
     private func convert(
-        _ prepared: Preparation, _ layout: StoredLayout, _ metadata: [KeyValue], _ splits: Splits?,
-        _ writer: DatasetWriter
+        _ prepared: Preparation, _ slices: consuming [SliceCache.Key: RowSlice], _ layout: StoredLayout,
+        _ metadata: [KeyValue], _ splits: Splits?, _ writer: DatasetWriter
     ) throws -> StageTimes {
         let first = writer.batchesDone, plan = prepared.plan, sources = prepared.sources
         let total = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
@@ -213,7 +223,7 @@ public struct Converter: Sendable {
                 $0 + plan.pieces(ofBatch: $1).reduce(0) { $0 + $1.rows.count }
             })
         let output = OrderedOutput(writer: writer, first: first, window: prepared.window)
-        let cache = SliceCache { key in
+        let cache = SliceCache(known: consume slices) { key in
             plan.uses(ofInput: key.input, rows: sources[key.input].rows(ofSlice: key.slice), from: first)
         }
         let next = Monitor(first), times = Monitor(StageTimes())

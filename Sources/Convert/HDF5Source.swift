@@ -13,7 +13,7 @@ final class HDF5Source: JetSource {
     private let bandsInSlice: Int
     private let opened: Monitor<Opened?>
 
-    /// The file while it is read; files of later groups need no descriptor yet.
+    /// The file, open at first; files of later groups need no descriptor yet and are closed.
     private struct Opened: Sendable {
         var dense: [DenseReader]
         var padded: PaddedReader?
@@ -30,9 +30,10 @@ final class HDF5Source: JetSource {
         let infos = Dictionary(try file.datasets().map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
         try Self.check(infos, schema, path)
         let rows = schema.datasets.first.flatMap { infos[$0.path]?.shape.first } ?? 0
-        let padded = try Self.open(file, schema).padded
+        let fresh = try Self.open(file, schema)
+        let padded = fresh.padded
         self.schema = schema
-        opened = Monitor(nil)
+        opened = Monitor(fresh)
         slots = padded?.slots ?? 0
         let bandRows = padded?.bandRows ?? Self.leastSliceRows
         bandsInSlice = max(1, (Self.leastSliceRows + bandRows - 1) / bandRows)

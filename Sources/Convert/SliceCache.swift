@@ -21,12 +21,17 @@ final class SliceCache: Sendable {
         var usesLeft: Int
     }
 
-    private let entries = Monitor([Key: Entry]())
+    private let entries: Monitor<[Key: Entry]>
     private let uses: @Sendable (Key) -> Int
 
-    /// A cache for slices that are used `uses(key)` times each.
-    init(uses: @escaping @Sendable (Key) -> Int) {
+    /// A cache for slices that are used `uses(key)` times each; some have been read already.
+    init(known: consuming [Key: RowSlice], uses: @escaping @Sendable (Key) -> Int) {
         self.uses = uses
+        var entries: [Key: Entry] = [:]
+        for (key, slice) in known where uses(key) > 0 {
+            entries[key] = Entry(state: .ready(slice), usesLeft: uses(key))
+        }
+        self.entries = Monitor(entries)
     }
 
     /// Gets slices, reading those that nobody reads yet; waits for those that others are reading.
