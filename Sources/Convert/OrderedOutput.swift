@@ -33,33 +33,61 @@ final class OrderedOutput: @unchecked Sendable {
         if case .some(.some(let error)) = failure { throw error }
     }
 
-    /// Hands a batch over; whoever brings the next one in order writes it and all that follow.
+    /// Hands a batch over; whoever brings the next one in order writes it and all that follow, and finishes the shards
+    /// that it has filled while others go on writing.
     /// - Returns: How many batches have been written, if this call wrote any.
     func deliver(_ batch: FinishedBatch, number: Int, clock: StageClock) throws -> Int? {
         clock.enter(.wait)
         state.update { $0.pending[number] = batch }
         var written: Int?
-        while true {
-            let mine: FinishedBatch? = state.update { state in
-                guard !state.isWriting, state.failure == nil, let next = state.pending.removeValue(forKey: state.next)
-                else { return nil }
-                state.isWriting = true
-                return next
+        var full: [FullShard] = []
+        do {
+            while true {
+                if let mine = claimNext() {
+                    if let shard = try writer.append(mine, clock: clock) { full.append(shard) }
+                    clock.enter(.wait)
+                    written = state.update { state in
+                        state.isWriting = false
+                        state.next += 1
+                        return state.next
+                    }
+                } else if let shard = full.first {
+                    try shard.finish(clock)
+                    clock.enter(.wait)
+                    try claimWriter()
+                    try writer.add(full.removeFirst(), clock: clock)
+                    // Batches that came meanwhile were left to us.
+                    state.update { $0.isWriting = false }
+                } else {
+                    return written
+                }
             }
-            guard let mine else { return written }
-            do {
-                try writer.append(mine, clock: clock)
-            } catch {
-                fail(error)
-                throw error
-            }
-            clock.enter(.wait)
-            written = state.update { state in
-                state.isWriting = false
-                state.next += 1
-                return state.next
-            }
+        } catch {
+            fail(error)
+            throw error
         }
+    }
+
+    /// The next batch in order, if it is there and nobody writes: then we do.
+    private func claimNext() -> FinishedBatch? {
+        state.update { state in
+            guard !state.isWriting, state.failure == nil, let next = state.pending.removeValue(forKey: state.next)
+            else { return nil }
+            state.isWriting = true
+            return next
+        }
+    }
+
+    /// Waits until nobody writes.
+    /// - Throws: What stopped another worker.
+    private func claimWriter() throws {
+        let failure: (any Error)?? = state.wait { state -> (any Error)?? in
+            if let failure = state.failure { return .some(failure) }
+            guard !state.isWriting else { return nil }
+            state.isWriting = true
+            return .some(nil)
+        }
+        if case .some(.some(let error)) = failure { throw error }
     }
 
     /// Stops everybody.

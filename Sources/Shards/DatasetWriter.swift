@@ -51,6 +51,10 @@ public final class DatasetWriter {
     private let ledger: Ledger
     private var records: [ShardRecord]
     private var shard: ShardWriter?
+    /// How many shards have been begun, with those of an earlier run.
+    private var begun: Int
+    /// Finished before an earlier one.
+    private var early: [Int: ShardRecord] = [:]
 
     /// Claims `directory`, removes what a killed run left half-written, and finds out where to go on.
     /// - Parameter takeOver: Ignore another process's claim.
@@ -72,6 +76,7 @@ public final class DatasetWriter {
                 directory: directory, work: configuration.work, explain: configuration.explain,
                 isPresent: { Self.isPresent($0, in: directory) })
             records = ledger.records
+            begun = records.count
             batchesDone = records.reduce(0) { $0 + $1.entry.batches }
             try Self.removeLeftOvers(in: directory, keeping: records)
         } catch {
@@ -116,25 +121,35 @@ public final class DatasetWriter {
     }
 
     /// Appends the next record batch.
-    public func append(_ batch: FinishedBatch, clock: StageClock = StageClock()) throws {
+    /// - Returns: The shard, if it is full now; it is to be finished, which takes a while, and then handed to `add`.
+    public func append(_ batch: FinishedBatch, clock: StageClock) throws -> FullShard? {
         clock.enter(.write)
-        let current =
-            try shard
-            ?? ShardWriter(
-                directory: directory, number: records.count, schema: configuration.schema,
-                makesParity: configuration.makesParity)
+        let current = try shard ?? begin()
         shard = current
         try current.append(batch)
-        if current.bytes >= configuration.shardBytes { try finishShard(clock) }
+        return current.bytes >= configuration.shardBytes ? takeShard() : nil
     }
 
-    private func finishShard(_ clock: StageClock) throws {
-        guard let current = shard else { return }
-        let record = try current.finish(clock)
-        shard = nil
+    private func begin() throws -> ShardWriter {
+        begun += 1
+        return try ShardWriter(
+            directory: directory, number: begun - 1, schema: configuration.schema,
+            makesParity: configuration.makesParity)
+    }
+
+    private func takeShard() -> FullShard? {
+        defer { shard = nil }
+        return shard.map { FullShard(number: begun - 1, writer: $0) }
+    }
+
+    /// Takes in a finished shard; the ledger tells of shards in their order.
+    public func add(_ shard: FullShard, clock: StageClock) throws {
         clock.enter(.flush)
-        try ledger.append(record)
-        records.append(record)
+        early[shard.number] = shard.record
+        while let record = early.removeValue(forKey: records.count) {
+            try ledger.append(record)
+            records.append(record)
+        }
     }
 
     /// What the catalogue needs that only the converter knows.
@@ -173,13 +188,13 @@ public final class DatasetWriter {
     }
 
     /// Closes the last shard, writes index and catalogue, and gives the directory up.
-    public func finish(_ closing: Closing, clock: StageClock = StageClock()) throws -> Catalogue {
+    public func finish(_ closing: Closing, clock: StageClock) throws -> Catalogue {
         // A dataset without rows still has a shard, so that a reader finds the schema.
-        if shard == nil, records.isEmpty {
-            shard = try ShardWriter(
-                directory: directory, number: 0, schema: configuration.schema, makesParity: configuration.makesParity)
+        if shard == nil, records.isEmpty { shard = try begin() }
+        if let last = takeShard() {
+            try last.finish(clock)
+            try add(last, clock: clock)
         }
-        try finishShard(clock)
         clock.enter(.write)
         let catalogue = try CatalogueFiles.write(
             closing: closing, columns: configuration.columns, records: records, directory: directory,

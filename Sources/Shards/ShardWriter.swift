@@ -101,17 +101,17 @@ final class ShardWriter {
     /// here, before anything is published.
     private func readBack(tailStart: Int, tail: [UInt8]) throws {
         var digest = StreamingDigest()
+        var check = BatchCheck(batches: record.batches)
         let parity = try Parity.make(
-            fileSize: file.count, read: { try file.read(at: $0, into: $1) }, visit: { digest.update($0) })
-        let buffer = AlignedBuffer()
-        for (number, batch) in record.batches.enumerated() {
-            buffer.reserve(batch.bytes)
-            try file.read(at: batch.offset, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: batch.bytes))
-            guard Digest(of: buffer.bytes(batch.bytes)) == batch.digest else {
-                throw DatasetError(
-                    .damaged, file: file.path, place: "record batch \(number)",
-                    message: "what was read back is not what was written", advice: "check the disk and the memory")
-            }
+            fileSize: file.count, read: { try file.read(at: $0, into: $1) },
+            visit: { piece in
+                digest.update(piece)
+                check.look(at: piece)
+            })
+        if let number = check.firstFault {
+            throw DatasetError(
+                .damaged, file: file.path, place: "record batch \(number)",
+                message: "what was read back is not what was written", advice: "check the disk and the memory")
         }
         record.entry.bytes = file.count
         record.entry.digest = digest.digest
@@ -122,5 +122,37 @@ final class ShardWriter {
         let path = "parity/\(name).par"
         try OutputFile.write(bytes, to: "\(directory)/\(path)")
         record.parity = FileEntry(file: path, bytes: bytes.count, digest: Digest(of: bytes))
+    }
+}
+
+/// Compares record batches with their digests while the file's bytes pass by in order.
+private struct BatchCheck: ~Copyable {
+    private let batches: [BatchRecord]
+    private var position = 0
+    private var current = 0
+    private var digest = StreamingDigest()
+    private var fault: Int?
+
+    init(batches: [BatchRecord]) {
+        self.batches = batches
+    }
+
+    /// The first batch whose bytes were not those that were written, or that has not passed by in full.
+    var firstFault: Int? { fault ?? (current < batches.count ? current : nil) }
+
+    /// Looks at the next bytes of the file.
+    mutating func look(at piece: UnsafeRawBufferPointer) {
+        let end = position + piece.count
+        while current < batches.count, batches[current].offset < end {
+            let batch = batches[current], last = batch.offset + batch.bytes
+            let part = (batch.offset..<last).clamped(to: position..<end)
+            digest.update(
+                UnsafeRawBufferPointer(rebasing: piece[part.lowerBound - position..<part.upperBound - position]))
+            guard last <= end else { break }
+            if digest.digest != batch.digest { fault = fault ?? current }
+            digest = StreamingDigest()
+            current += 1
+        }
+        position = end
     }
 }
