@@ -98,7 +98,7 @@ final class Progress: Sendable {
 enum Format {
     /// `1,234,567`.
     static func count(_ number: Int) -> String {
-        var digits = Array(String(abs(number)))
+        var digits = Array(String(number.magnitude))
         var place = digits.count - 3
         while place > 0 {
             digits.insert(",", at: place)

@@ -30,9 +30,9 @@ struct InspectCommand: ParsableCommand {
     var event: String?
     @Option(help: ArgumentHelp("Show only these columns.", valueName: "a,b,c"))
     var columns: String?
-    @Option(help: "Show so many constituents of a jet; default: 20, with --json all.")
+    @Option(help: ArgumentHelp("Show so many constituents of a jet; default: 20, with --json all.", valueName: "N"))
     var constituents: Int?
-    @Flag(help: "Print one JSON document (docs/format.md names its keys).")
+    @Flag(help: "Print one JSON document (docs/inspect.md names its keys).")
     var json = false
     @Flag(name: .shortAndLong, help: "Show all inputs, shards, metadata and columns in full.")
     var verbose = false

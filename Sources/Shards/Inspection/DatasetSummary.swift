@@ -142,7 +142,7 @@ public struct DatasetSummary: Encodable, Sendable {
         rows = catalogue.rows
         constituents = catalogue.constituents
         meanConstituents = Self.quotient(catalogue.constituents, catalogue.rows)
-        batches = catalogue.shards.reduce(0) { $0 + $1.batches }
+        batches = catalogue.shards.reduce(0) { $0 &+ $1.batches }
         bytes = Self.bytes(catalogue, directory)
         problems = Self.missingFiles(catalogue, directory)
 
@@ -225,7 +225,9 @@ public struct DatasetSummary: Encodable, Sendable {
     }
 
     private static func column(_ entry: ColumnEntry, _ catalogue: Catalogue, _ sample: ColumnSample?) -> Column {
-        let factor = entry.factor, found = entry.statistics
+        let factor = entry.factor
+        // Counts of a catalogue that was not made by us may be anything.
+        let found = entry.statistics.flatMap { $0.count >= 0 && $0.notFinite >= 0 ? $0 : nil }
         let range = [found?.minimum, found?.maximum].compactMap { $0.map { $0 * factor } }.sorted()
         return Column(
             name: entry.name, type: entry.type, role: entry.role, unit: entry.unit, factor: factor, codec: entry.codec,
