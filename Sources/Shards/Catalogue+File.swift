@@ -88,11 +88,15 @@ extension Catalogue {
         for name in names where name.hasPrefix("/") {
             throw DatasetError(.inconsistent, file: path, message: "names the absolute path \(name)")
         }
+        // Bounded one by one, so that no sum or difference of them can overflow anywhere.
+        let statistics = columns.compactMap(\.statistics).flatMap { [$0.count, $0.notFinite] }
+        let inputs = provenance.inputs.flatMap { [$0.bytes, $0.rows, $0.firstRow, $0.rowsTaken] }
         let numbers =
-            [rows, constituents, bytes, fullJets, index.bytes]
+            [rows, constituents, bytes, fullJets, index.bytes] + parity.map(\.bytes) + columns.map(\.bytes)
             + shards.flatMap { [$0.bytes, $0.rows, $0.batches, $0.sourceOffset, $0.head.bytes, $0.tail.bytes] }
-            + parity.map(\.bytes)
-        guard numbers.allSatisfy({ $0 >= 0 && $0 < 1 << 56 }) else {
+            + statistics + inputs + (splits?.parts.map(\.rows) ?? []) + cutFlow.map(\.passed) + Array(exceptions.values)
+            + missing.flatMap { [$0.firstRow ?? 0, $0.rows ?? 0] }
+        guard numbers.allSatisfy({ (0..<1 << 48).contains($0) }), shards.count < 1 << 14 else {
             throw DatasetError(.inconsistent, file: path, message: "holds a negative or absurd number")
         }
         guard shards.reduce(0, { $0 + $1.rows }) == rows else {

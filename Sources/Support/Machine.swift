@@ -14,6 +14,12 @@ public enum Machine {
         return max(1, cores)
     }
 
+    /// The most memory that this process has held so far, in bytes; 0 where nobody tells.
+    public static var peakMemory: Int {
+        let line = text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    }
+
     /// The cores in `Cpus_allowed_list`, for example `0-3,8`.
     private static func affinityCount() -> Int {
         let line = text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }

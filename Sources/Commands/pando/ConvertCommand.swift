@@ -153,6 +153,7 @@ struct ConvertCommand: ParsableCommand {
         var bytes: Int
         var ratio: Double
         var seconds: Double
+        var peakMemory: Int
         var missing: [Gap]
         var fingerprint: Digest
 
@@ -164,6 +165,7 @@ struct ConvertCommand: ParsableCommand {
             bytes = DatasetSize.all(output)
             ratio = Double(bytes) / Double(max(1, inputBytes))
             self.seconds = seconds
+            peakMemory = Machine.peakMemory
             missing = catalogue.missing
             fingerprint = catalogue.fingerprint
         }
