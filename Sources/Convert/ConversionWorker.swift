@@ -12,7 +12,7 @@ final class ConversionWorker {
     private let columns: JetColumns
     /// Where the thread's time goes.
     let clock = StageClock()
-    private var readers: [Int: any SliceReader] = [:]
+    private let scratch = SourceScratch()
 
     init(
         sources: [any JetSource], layout: StoredLayout, cache: SliceCache, options: ConversionOptions,
@@ -37,7 +37,7 @@ final class ConversionWorker {
         let found = cache.slices(keys) { key in
             let waiting = clock.enter(.read)
             defer { clock.enter(waiting) }
-            return try reader(key.input).read(slice: key.slice)
+            return try sources[key.input].read(slice: key.slice, using: scratch)
         }
         clock.enter(.gather)
         defer { cache.release(keys) }
@@ -68,14 +68,5 @@ final class ConversionWorker {
     private func slices(of piece: BatchPlan.Piece) -> ClosedRange<Int> {
         let rows = sources[piece.input].sliceRows
         return piece.rows.lowerBound / rows...(piece.rows.upperBound - 1) / rows
-    }
-
-    private func reader(_ input: Int) -> any SliceReader {
-        if let known = readers[input] { return known }
-        // Of inputs of an earlier group nothing is read any more.
-        if readers.count > 64 { readers = [:] }
-        let fresh = sources[input].makeReader()
-        readers[input] = fresh
-        return fresh
     }
 }

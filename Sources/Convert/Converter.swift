@@ -193,14 +193,14 @@ public struct Converter: Sendable {
         let assembler = BatchAssembler(encoding: JetEncoding(fields: schema.fields, lattice: nil))
         let first = Set(prepared.plan.pieces(ofBatch: 0).map(\.input))
         var slices: [SliceCache.Key: RowSlice] = [:]
+        let scratch = SourceScratch()
         for (number, source) in prepared.sources.prefix(LayoutProbe.inputs).enumerated() where source.entry.rows > 0 {
-            let reader = source.makeReader()
             var done = 0
             let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
             while done < wanted {
                 if isInterrupted() { throw Self.interruption(output) }
                 let key = SliceCache.Key(input: number, slice: done / source.sliceRows)
-                guard let slice = try? reader.read(slice: key.slice) else { break }
+                guard let slice = try? source.read(slice: key.slice, using: scratch) else { break }
                 if first.contains(number) { slices[key] = slice }
                 let rows = done..<min(wanted, slice.rows.upperBound)
                 assembler.assemble([(rows, slice)], into: columns)

@@ -118,45 +118,36 @@ final class HDF5Source: JetSource {
         }
     }
 
-    func makeReader() -> any SliceReader { Reader(source: self) }
-
-    private final class Reader: SliceReader {
-        private let source: HDF5Source
-        private let scratch = HDF5Scratch()
-
-        init(source: HDF5Source) { self.source = source }
-
-        func read(slice: Int) throws -> RowSlice {
-            let rows = source.rows(ofSlice: slice)
-            let file = try source.open()
-            var owners: [AnyObject] = []
-            var jetColumns: [UnsafeRawPointer] = []
-            for reader in file.dense {
-                let targets = (0..<reader.columns).map { _ in AlignedBuffer(capacity: rows.count * reader.elementBytes)
-                }
-                try reader.read(rows: rows, into: targets.map(\.base), scratch: scratch)
-                owners += targets
-                jetColumns += targets.map { UnsafeRawPointer($0.base) }
+    func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {
+        let rows = rows(ofSlice: slice)
+        let file = try open()
+        var owners: [AnyObject] = []
+        var jetColumns: [UnsafeRawPointer] = []
+        for reader in file.dense {
+            let targets = (0..<reader.columns).map { _ in AlignedBuffer(capacity: rows.count * reader.elementBytes)
             }
-            var bands: [RowSlice.Band] = []
-            if let padded = file.padded {
-                let first = slice * source.bandsInSlice
-                for number in first..<min(padded.bandCount, first + source.bandsInSlice) {
-                    let band = try padded.readBand(number, scratch: scratch)
-                    owners.append(band)
-                    var offsets = [0]
-                    offsets.reserveCapacity(band.rows.count + 1)
-                    var end = 0
-                    for count in band.counts {
-                        end += Int(count)
-                        offsets.append(end)
-                    }
-                    let columns = band.elementBytes.indices.compactMap { band.column($0).baseAddress }
-                    bands.append(RowSlice.Band(rows: band.rows, offsets: offsets, columns: columns))
-                }
-            }
-            return RowSlice(rows: rows, bands: bands, jetColumns: jetColumns, owners: owners)
+            try reader.read(rows: rows, into: targets.map(\.base), scratch: scratch.hdf5)
+            owners += targets
+            jetColumns += targets.map { UnsafeRawPointer($0.base) }
         }
+        var bands: [RowSlice.Band] = []
+        if let padded = file.padded {
+            let first = slice * bandsInSlice
+            for number in first..<min(padded.bandCount, first + bandsInSlice) {
+                let band = try padded.readBand(number, scratch: scratch.hdf5)
+                owners.append(band)
+                var offsets = [0]
+                offsets.reserveCapacity(band.rows.count + 1)
+                var end = 0
+                for count in band.counts {
+                    end += Int(count)
+                    offsets.append(end)
+                }
+                let columns = band.elementBytes.indices.compactMap { band.column($0).baseAddress }
+                bands.append(RowSlice.Band(rows: band.rows, offsets: offsets, columns: columns))
+            }
+        }
+        return RowSlice(rows: rows, bands: bands, jetColumns: jetColumns, owners: owners)
     }
 }
 

@@ -1,3 +1,4 @@
+import HDF5File
 import Shards
 import Support
 
@@ -13,8 +14,9 @@ public protocol JetSource: Sendable {
     var worstSliceBytes: Int { get }
     /// Slots for constituents of a jet: a jet that fills them all may have been cut; 0 if there is no such limit.
     var slots: Int { get }
-    /// Reads slices; one worker owns it.
-    func makeReader() -> any SliceReader
+    /// Reads a slice, with the memory of the worker that reads.
+    /// - Throws: An error that names file, dataset and place.
+    func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice
     /// Gives file descriptors back; reading opens the file again.
     func close()
 }
@@ -26,11 +28,12 @@ extension JetSource {
     }
 }
 
-/// Reads slices of one input into memory of its own. Not Sendable: one worker owns it.
-public protocol SliceReader: AnyObject {
-    /// Reads a slice.
-    /// - Throws: An error that names file, dataset and place.
-    func read(slice: Int) throws -> RowSlice
+/// What reading needs besides the result, kept from slice to slice and from input to input. Not Sendable: one worker owns it.
+public final class SourceScratch {
+    let hdf5 = HDF5Scratch()
+
+    /// Memory for one worker.
+    public init() {}
 }
 
 /// Rows of an input in memory.

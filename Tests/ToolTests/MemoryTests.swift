@@ -18,9 +18,9 @@ import Testing
     /// docs/convert.md states the bound; what counts here is that it does not depend on the input's size.
     @Test func `memory stays far below 1 GiB and does not grow with the input`() throws {
         let directory = try TemporaryDirectory()
-        let small = try convert(Array(repeating: Package.sample, count: 16), directory, "small")
-        let large = try convert(Array(repeating: Package.sample, count: 64), directory, "large")
-        #expect(large.rows == 4 * small.rows)
+        let small = try convert(Array(repeating: Package.sample, count: 48), directory, "small")
+        let large = try convert(Array(repeating: Package.sample, count: 144), directory, "large")
+        #expect(large.rows == 3 * small.rows)
         #expect(large.peakMemory < 400 << 20, "\(large.peakMemory)")
         #expect(large.peakMemory < small.peakMemory + (64 << 20), "\(small.peakMemory), then \(large.peakMemory)")
     }
