@@ -1,39 +1,24 @@
 import Support
 
 /// What went wrong with a dataset, and where.
-public struct DatasetError: AddressedError {
-    /// The kind of failure.
-    public enum Code: Sendable, Equatable {
-        /// There is no dataset here, or its conversion has not finished.
-        case notADataset
-        /// A name is taken, or somebody else is writing.
-        case occupied
-        /// Bytes are not those that were written.
-        case damaged
-        /// Decoding does not give back what was read from the source.
-        case notLossless
-        /// The file says something that cannot be true.
-        case inconsistent
-        /// A format version or feature that this program does not know.
-        case unsupported
-        /// An argument cannot be used.
-        case usage
-        /// The work was stopped by a signal.
-        case interrupted
-    }
+public typealias DatasetError = PlacedError<DatasetFailure>
 
-    public var code: Code
-    public var file: String
-    public var place: String
-    public var message: String
-    public var advice: String?
-
-    /// An error from its parts.
-    public init(_ code: Code, file: String, place: String = "", message: String, advice: String? = nil) {
-        self.code = code
-        self.file = file
-        self.place = place
-        self.message = message
-        self.advice = advice
-    }
+/// The kinds of a `DatasetError`.
+public enum DatasetFailure: Sendable, Equatable {
+    /// There is no dataset here, or its conversion has not finished.
+    case notADataset
+    /// A name is taken, or somebody else is writing.
+    case occupied
+    /// Bytes are not those that were written.
+    case damaged
+    /// Decoding does not give back what was read from the source.
+    case notLossless
+    /// The file says something that cannot be true.
+    case inconsistent
+    /// A format version or feature that this program does not know.
+    case unsupported
+    /// An argument cannot be used.
+    case usage
+    /// The work was stopped by a signal.
+    case interrupted
 }

@@ -1,6 +1,7 @@
 /// An error that says what happened, where, and what to do about it.
 ///
-/// Every room has one error type of this shape: a closed `code` that callers can match, and an address for people.
+/// Every room has one type of this shape (`PlacedError` with codes of its own): a closed `code` that callers can match,
+/// and an address for people.
 public protocol AddressedError: Error, Sendable, CustomStringConvertible {
     associatedtype Code: Sendable
 
@@ -24,5 +25,23 @@ extension AddressedError {
         text += text.isEmpty ? message : ": \(message)"
         if let advice { text += "; \(advice)" }
         return text
+    }
+}
+
+/// An error with an address and a room's own codes.
+public struct PlacedError<Code: Sendable & Equatable>: AddressedError {
+    public var code: Code
+    public var file: String
+    public var place: String
+    public var message: String
+    public var advice: String?
+
+    /// An error from its parts.
+    public init(_ code: Code, file: String = "", place: String = "", message: String, advice: String? = nil) {
+        self.code = code
+        self.file = file
+        self.place = place
+        self.message = message
+        self.advice = advice
     }
 }

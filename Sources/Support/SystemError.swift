@@ -1,32 +1,19 @@
 import Glibc
 
 /// A failed system call: which one, on which file, and the operating system's reason.
-public struct SystemError: AddressedError {
-    /// What the failure means to a caller.
-    public enum Code: Sendable, Equatable {
-        /// The operating system's error number.
-        case errno(Int32)
-        /// The file ended before the bytes that were asked for.
-        case truncated
-        /// The file's size is not the one that was recorded.
-        case sizeChanged
-    }
+public typealias SystemError = PlacedError<SystemFailure>
 
-    public var code: Code
-    public var file: String
-    public var place: String
-    public var message: String
-    public var advice: String?
+/// The kinds of a `SystemError`.
+public enum SystemFailure: Sendable, Equatable {
+    /// The operating system's error number.
+    case errno(Int32)
+    /// The file ended before the bytes that were asked for.
+    case truncated
+    /// The file's size is not the one that was recorded.
+    case sizeChanged
+}
 
-    /// An error from its parts.
-    public init(_ code: Code, file: String, place: String = "", message: String, advice: String? = nil) {
-        self.code = code
-        self.file = file
-        self.place = place
-        self.message = message
-        self.advice = advice
-    }
-
+extension PlacedError where Code == SystemFailure {
     /// The error that `errno` holds right now, after `operation` on `file` failed.
     public init(errno number: Int32 = Glibc.errno, file: String, operation: String) {
         self.init(

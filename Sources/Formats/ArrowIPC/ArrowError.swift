@@ -1,40 +1,27 @@
 import Support
 
 /// What is wrong with an Arrow file, or with what was to be written to one.
-public struct ArrowError: AddressedError {
-    /// What the failure means to a caller.
-    public enum Code: Sendable, Equatable {
-        /// The bytes do not begin as an Arrow IPC file does.
-        case notArrow
-        /// The bytes end before something that they promise.
-        case truncated
-        /// The bytes contradict themselves or the format.
-        case damaged
-        /// The bytes are sound as far as they were read, but hold something that this reader does not know.
-        case unsupported
-        /// A compressed buffer does not decompress, or its checksum does not fit.
-        case codec
-        /// The caller asked for something that cannot be: a column out of range, buffers that do not fit the rows.
-        case invalid
-        /// The file could not be opened or mapped.
-        case system(SystemError.Code)
-    }
+public typealias ArrowError = PlacedError<ArrowFailure>
 
-    public var code: Code
-    public var file: String
-    public var place: String
-    public var message: String
-    public var advice: String?
+/// The kinds of a `ArrowError`.
+public enum ArrowFailure: Sendable, Equatable {
+    /// The bytes do not begin as an Arrow IPC file does.
+    case notArrow
+    /// The bytes end before something that they promise.
+    case truncated
+    /// The bytes contradict themselves or the format.
+    case damaged
+    /// The bytes are sound as far as they were read, but hold something that this reader does not know.
+    case unsupported
+    /// A compressed buffer does not decompress, or its checksum does not fit.
+    case codec
+    /// The caller asked for something that cannot be: a column out of range, buffers that do not fit the rows.
+    case invalid
+    /// The file could not be opened or mapped.
+    case system(SystemError.Code)
+}
 
-    /// An error from its parts.
-    public init(_ code: Code, file: String = "", place: String = "", message: String, advice: String? = nil) {
-        self.code = code
-        self.file = file
-        self.place = place
-        self.message = message
-        self.advice = advice
-    }
-
+extension PlacedError where Code == ArrowFailure {
     init(_ error: SystemError) {
         self.init(
             .system(error.code), file: error.file, place: error.place, message: error.message, advice: error.advice)
