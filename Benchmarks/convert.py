@@ -97,7 +97,7 @@ def memory(pando, work, cores, sizes):
     """Peak memory against the number of jets, for the usual chunks and for tall ones."""
     series = []
     for chunks in (None, (15625, 5, 1)):
-        for jets in sizes if chunks is None else sizes[-1:]:
+        for jets in sizes if chunks is None else sizes[1:2]:
             source = inputs.get(ROOT, jets, chunks)
             output = f"{work}/out.pando"
             outcome, took = ours(pando, source, output, cores)
