@@ -233,6 +233,11 @@ private struct ExportTarget {
             remarks.append("\(entry.rowsTaken) of the input's \(entry.rows) rows were taken")
         }
         if rowsLeft > 0 { remarks.append("\(rowsLeft) rows are missing and are zeros here") }
+        if let attributes = layout.attributes {
+            let names = attributes.map { $0.of.isEmpty ? $0.name : "\($0.of)/\($0.name)" }
+            remarks.append(
+                "attributes are not written: \(names.joined(separator: ", ")) (the catalogue has their values)")
+        }
         for dataset in layout.datasets {
             if let others = dataset.otherFilters {
                 remarks.append("\(dataset.path) is written without \(others.joined(separator: ", "))")

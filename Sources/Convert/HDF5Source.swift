@@ -42,7 +42,20 @@ final class HDF5Source: JetSource {
         worstSliceBytes = (padded?.estimatedBandBytes ?? 0) * bandsInSlice + sliceRows * jetBytes
         entry = InputEntry(
             name: path, bytes: file.size, headTailDigest: try Self.headTailDigest(path), rows: rows,
-            layout: try JSONValue(encoding: HDF5Layout(infos: schema.datasets.compactMap { infos[$0.path] })))
+            layout: try JSONValue(encoding: Self.layout(file, schema, infos)))
+    }
+
+    private static func layout(
+        _ file: HDF5File, _ schema: SourceSchema, _ infos: [String: HDF5DatasetInfo]
+    ) throws -> HDF5Layout {
+        let objects = [""] + schema.datasets.map(\.path)
+        return HDF5Layout(
+            infos: schema.datasets.compactMap { infos[$0.path] },
+            attributes: try objects.flatMap { object in
+                try file.attributes(of: object).map {
+                    HDF5Layout.Attribute(of: object, name: $0.name, type: $0.type, value: $0.value)
+                }
+            })
     }
 
     private static func open(_ file: HDF5File, _ schema: SourceSchema) throws -> Opened {
@@ -167,9 +180,20 @@ struct HDF5Layout: Codable {
         var otherFilters: [String]?
     }
 
-    var datasets: [Dataset]
+    /// An attribute of the file or of a dataset, as text: kept for people, not written again.
+    struct Attribute: Codable {
+        /// The dataset; empty for the file.
+        var of: String
+        var name: String
+        var type: String
+        var value: String
+    }
 
-    init(infos: [HDF5DatasetInfo]) {
+    var datasets: [Dataset]
+    var attributes: [Attribute]?
+
+    init(infos: [HDF5DatasetInfo], attributes: [Attribute]) {
+        self.attributes = attributes.isEmpty ? nil : attributes
         datasets = infos.compactMap { info in
             guard let type = ElementType(rawValue: info.element.description) else { return nil }
             let others = info.filters.filter { ![1, 2, 3].contains($0.id) }.map { "\($0.name) (\($0.id))" }

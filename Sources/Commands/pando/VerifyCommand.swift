@@ -40,7 +40,9 @@ struct VerifyCommand: ParsableCommand {
             print(try CanonicalJSON.text(report))
         } else if report.isSound {
             let proof =
-                lossless ? ", \(Format.count(report.batchesDecoded)) record batches give back the original columns" : ""
+                lossless
+                ? ", decoding gives back the original columns in all \(Format.count(report.batchesDecoded)) record batches"
+                : ""
             print("\(dataset): sound (\(report.files) files, \(Format.bytes(report.bytes))\(proof))")
         } else {
             for damage in report.damage {
