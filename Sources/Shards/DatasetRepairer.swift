@@ -29,6 +29,9 @@ public struct DatasetRepairer: Sendable {
     /// Makes shards again from the source: gets the numbers of the shards, gives files that may be the ones wanted.
     public var remake: (@Sendable (Catalogue, [Int]) throws -> [Int: Data])?
 
+    /// Whether the work should stop.
+    public var isInterrupted: @Sendable () -> Bool = { false }
+
     /// A repairer for a dataset.
     public init(directory: String) {
         self.directory = directory
@@ -111,6 +114,10 @@ public struct DatasetRepairer: Sendable {
         let index = try? Dataset.readIndex(directory, catalogue)
         var damaged: [Int] = []
         for (number, entry) in catalogue.shards.enumerated() {
+            if isInterrupted() {
+                throw DatasetError(
+                    .interrupted, file: directory, message: "stopped", advice: "run the same command again to go on")
+            }
             var bytes = (try? InputFile(path: path(entry.file)).readAll(limit: .max)) ?? []
             if bytes.count == entry.bytes, Digest(of: bytes) == entry.digest { continue }
             if let mended = try mend(&bytes, entry, catalogue, index?.shards[number]) {

@@ -14,7 +14,7 @@ public enum Interruption {
     /// Whether the work should stop.
     public static var isRequested: Bool { signal != nil }
 
-    /// Listens to SIGINT and SIGTERM. The second one ends the program at once.
+    /// Listens to SIGINT and SIGTERM, for work that looks at `isRequested`; any other is ended by them at once. The second one ends the program at once.
     public static func listen() {
         // A parent may have blocked them for its own reasons, and a child inherits that.
         var wanted = sigset_t()

@@ -63,6 +63,7 @@ struct BenchConvertCommand: ParsableCommand {
             inputs: try InputList.expand(inputs), schema: try SourceSchema(named: schema), options: options,
             directory: work)
         benchmark.repetitions = repetitions
+        Interruption.listen()
         benchmark.isInterrupted = { Interruption.isRequested }
         let report = try benchmark.run()
         print(json ? try CanonicalJSON.text(report) : table(report))

@@ -112,6 +112,7 @@ struct ConvertCommand: ParsableCommand {
         var converter = Converter(inputs: inputs, output: output, schema: schema, options: try options())
         let progress = Progress("converting", unit: "jets", quiet: quiet)
         converter.progress = { progress.show($0, of: $1) }
+        Interruption.listen()
         converter.isInterrupted = { Interruption.isRequested }
         if dryRun {
             try show(try converter.forecast())

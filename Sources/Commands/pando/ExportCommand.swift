@@ -26,6 +26,7 @@ struct ExportCommand: ParsableCommand {
         var exporter = Exporter(dataset: dataset, output: output)
         let progress = Progress("exporting", unit: "jets", quiet: quiet)
         exporter.progress = { progress.show($0, of: $1) }
+        Interruption.listen()
         exporter.isInterrupted = { Interruption.isRequested }
         defer { progress.finish() }
         let files = try exporter.run()

@@ -68,9 +68,6 @@ struct InspectCommand: ParsableCommand {
     }
 
     func run() throws {
-        // Nothing is written, so nothing must be finished: Ctrl-C leaves at once.
-        signal(SIGINT, SIG_DFL)
-        signal(SIGTERM, SIG_DFL)
         let asksForJets = rows != nil || event != nil
         switch try InspectTarget(path: path) {
         case .dataset where asksForJets:

@@ -30,7 +30,6 @@ struct Pando: ParsableCommand {
         ])
 
     static func main() {
-        Interruption.listen()
         // A closed pipe (`| head`) ends the program silently.
         signal(SIGPIPE, SIG_DFL)
         do {

@@ -27,7 +27,9 @@ struct RepairCommand: ParsableCommand {
     var json = false
 
     func run() throws {
+        Interruption.listen()
         var repairer = DatasetRepairer(directory: dataset)
+        repairer.isInterrupted = { Interruption.isRequested }
         if !noSource {
             let directory = dataset
             repairer.remake = { catalogue, shards in
