@@ -199,15 +199,26 @@ public final class DatasetWriter {
         let catalogue = try CatalogueFiles.write(
             closing: closing, columns: configuration.columns, records: records, directory: directory,
             makesCopies: configuration.makesParity)
-        try removeLedger()
+        try Self.removeLedger(in: directory)
         claim.release()
         return catalogue
     }
 
-    private func removeLedger() throws {
+    private static func removeLedger(in directory: String) throws {
         unlink("\(directory)/ledger/shards.jsonl")
         rmdir("\(directory)/ledger")
         try Directory.flush(directory)
+    }
+
+    /// Removes what a run that was killed behind its last step, the catalogue, left in a finished dataset.
+    public static func tidy(_ directory: String) throws {
+        let leftOvers = ["ledger", Claim.fileName]
+        guard Directory.exists("\(directory)/\(Catalogue.fileName)"),
+            leftOvers.contains(where: { Directory.exists("\(directory)/\($0)") })
+        else { return }
+        let claim = try Claim(directory: directory)
+        defer { claim.release() }
+        try removeLedger(in: directory)
     }
 
     /// Gives the directory up; finished shards stay for the next run.

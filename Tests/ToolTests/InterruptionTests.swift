@@ -86,6 +86,11 @@ import Testing
         let again = try Run(command.filter { $0 != "--quiet" })
         #expect(again.status == 0)
         #expect(again.errors.contains("already complete"))
+        // What a kill behind the last step leaves is cleared away.
+        try Directory.make("\(output)/ledger")
+        try OutputFile.write([], to: "\(output)/ledger/shards.jsonl")
+        #expect(try Run(command).status == 0)
+        #expect(try contents(of: output) == contents(of: directory.file("whole")))
     }
 
     @Test func `an input that changed between a kill and the resume is named`() throws {

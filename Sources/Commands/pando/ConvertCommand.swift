@@ -135,12 +135,13 @@ struct ConvertCommand: ParsableCommand {
         if !catalogue.missing.isEmpty { throw ExitCode(3) }
     }
 
-    /// Schedulers start the same work twice: that is no failure, and nothing is touched.
+    /// Schedulers start the same work twice: that is no failure, and no file of the dataset is touched.
     private func isAlreadyDone(_ converter: Converter, _ output: String) throws -> Bool {
         guard Directory.exists("\(output)/\(Catalogue.fileName)"),
             let catalogue = try? Dataset(directory: output).catalogue,
             try converter.matches(catalogue)
         else { return false }
+        try DatasetWriter.tidy(output)
         if !quiet { Console.write("\(output): already complete, \(Format.count(catalogue.rows)) jets\n") }
         if json { print(try CanonicalJSON.text(Outcome(catalogue: catalogue, output: output, seconds: 0))) }
         return true
