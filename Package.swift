@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "HDF5File", targets: ["HDF5File"]),
         .library(name: "Shards", targets: ["Shards"]),
         .library(name: "Convert", targets: ["Convert"]),
+        .library(name: "Loader", targets: ["Loader"]),
         .executable(name: "pando", targets: ["pando"]),
     ],
     dependencies: [
@@ -30,6 +31,7 @@ let package = Package(
             dependencies: ["Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "CDeflate", "CZstd"],
             resources: [.embedInCode("Resources")]
         ),
+        .target(name: "Loader", dependencies: ["Shards", "ArrowIPC", "Kernels", "Support"]),
         .target(name: "Shards", dependencies: ["ArrowIPC", "Kernels", "Support"]),
         .target(
             name: "ArrowIPC",
@@ -69,6 +71,9 @@ let package = Package(
         .testTarget(name: "ShardsTests", dependencies: ["Shards", "Convert", "ArrowIPC", "Support", "TestSupport"]),
         .testTarget(
             name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support", "TestSupport"]),
+        .testTarget(
+            name: "LoaderTests",
+            dependencies: ["Loader", "Convert", "Shards", "ArrowIPC", "Support", "TestSupport"]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
