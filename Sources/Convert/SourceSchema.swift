@@ -116,6 +116,9 @@ public struct SourceSchema: Codable, Sendable, Equatable {
             guard !dataset.columns.isEmpty else { throw fault("dataset \(dataset.path)", "has no columns") }
             for column in dataset.columns {
                 let place = "column \(column.name)"
+                guard !column.name.contains(where: { $0 == "," || $0.isNewline }) else {
+                    throw fault(place, "has a comma or a new line in its name")
+                }
                 guard !column.name.isEmpty, !reserved.contains(column.name) else {
                     throw fault(place, "is a name that the shards use themselves")
                 }

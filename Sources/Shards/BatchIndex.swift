@@ -5,12 +5,15 @@ import Support
 public struct BatchIndex: Sendable, Equatable {
     /// Names of the key columns, for which each record has a range.
     public var keys: [String]
+    /// Names of the splits, for each of which the records have a number of jets.
+    public var splits: [String]
     /// The records of each shard.
     public var shards: [[BatchRecord]]
 
     /// An index from its parts.
-    public init(keys: [String], shards: [[BatchRecord]]) {
+    public init(keys: [String], splits: [String], shards: [[BatchRecord]]) {
         self.keys = keys
+        self.splits = splits
         self.shards = shards
     }
 
@@ -56,8 +59,16 @@ public struct BatchIndex: Sendable, Equatable {
             add(key + "_min", isNumber ? .float64 : .int64, "smallest \(key)", bits.map(\.0))
             add(key + "_max", isNumber ? .float64 : .int64, "largest \(key)", bits.map(\.1))
         }
+        for (number, split) in splits.enumerated() {
+            let rows = all.map { $0.splits.indices.contains(number) ? UInt64($0.splits[number]) : 0 }
+            add("rows_" + split, .int64, "jets in the split \(split)", rows)
+        }
         let schema = ArrowSchema(
-            fields: fields, metadata: [KeyValue(key: "pando.keys", value: keys.joined(separator: ","))])
+            fields: fields,
+            metadata: [
+                KeyValue(key: "pando.keys", value: keys.joined(separator: ",")),
+                KeyValue(key: "pando.splits", value: splits.joined(separator: ",")),
+            ])
         let encoder = try RecordBatchEncoder(schema: schema, compression: .zstd(level: 3))
         // One flat array keeps all columns alive while their memory is read.
         let flat = columns.flatMap { $0 }
@@ -97,19 +108,25 @@ public struct BatchIndex: Sendable, Equatable {
             default: return try batch.values(ofColumn: index, as: Int64.self, using: decoder)
             }
         }
-        let text = file.schema.metadata.first { $0.key == "pando.keys" }?.value ?? ""
-        keys = text.isEmpty ? [] : text.split(separator: ",").map(String.init)
+        func names(_ key: String) -> [String] {
+            file.schema.metadata.first { $0.key == key }?.value.split(separator: ",").map(String.init) ?? []
+        }
+        keys = names("pando.keys")
+        splits = names("pando.splits")
         let isNumber = keys.map { key in
             file.schema.fields.contains { $0.name == key + "_min" && $0.type == .float64 }
         }
         let ranges = try keys.map { (try column($0 + "_min"), try column($0 + "_max")) }
+        let splitRows = try splits.map { try column("rows_" + $0) }
         let shard = try column("shard"), offset = try column("offset"), metadata = try column("metadata_bytes")
         let body = try column("body_bytes"), rows = try column("rows"), constituents = try column("constituents")
         let digest = try column("digest"), content = try column("content")
         shards = Array(repeating: [], count: shardCount)
         for row in 0..<batch.rowCount {
             let numbers = [offset[row], metadata[row], body[row], rows[row], constituents[row]]
-            guard numbers.allSatisfy({ (0..<1 << 48).contains($0) }), (0..<Int64(shardCount)).contains(shard[row])
+            let parts = splitRows.map { $0[row] }
+            guard (numbers + parts).allSatisfy({ (0..<1 << 48).contains($0) }),
+                (0..<Int64(shardCount)).contains(shard[row])
             else {
                 throw fault("row \(row) holds a negative or absurd number")
             }
@@ -124,7 +141,8 @@ public struct BatchIndex: Sendable, Equatable {
                     offset: Int(offset[row]), metadataBytes: Int(metadata[row]), bodyBytes: Int(body[row]),
                     rows: Int(rows[row]), constituents: Int(constituents[row]),
                     digest: Digest(value: UInt64(bitPattern: digest[row])),
-                    content: Digest(value: UInt64(bitPattern: content[row])), keys: keys))
+                    content: Digest(value: UInt64(bitPattern: content[row])), keys: keys, splits: parts.map { Int($0) })
+            )
         }
     }
 }

@@ -19,6 +19,8 @@ public struct BatchRecord: Codable, Sendable, Equatable {
     public var content: Digest
     /// Smallest and largest value of each key column.
     public var keys: [KeyRange]
+    /// Jets in each split; empty if the dataset has no splits.
+    public var splits: [Int]
 
     /// Bytes of the whole message.
     public var bytes: Int { metadataBytes + bodyBytes }
@@ -26,7 +28,7 @@ public struct BatchRecord: Codable, Sendable, Equatable {
     /// A record from its parts.
     public init(
         offset: Int, metadataBytes: Int, bodyBytes: Int, rows: Int, constituents: Int, digest: Digest, content: Digest,
-        keys: [KeyRange]
+        keys: [KeyRange], splits: [Int]
     ) {
         self.offset = offset
         self.metadataBytes = metadataBytes
@@ -36,6 +38,7 @@ public struct BatchRecord: Codable, Sendable, Equatable {
         self.digest = digest
         self.content = content
         self.keys = keys
+        self.splits = splits
     }
 }
 
@@ -98,6 +101,4 @@ public struct ShardRecord: Codable, Sendable, Equatable {
     public var exceptions: [Int]
     /// Jets that fill all slots of the source.
     public var fullJets: Int
-    /// Jets in each split.
-    public var splitRows: [Int]
 }

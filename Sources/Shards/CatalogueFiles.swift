@@ -15,7 +15,8 @@ enum CatalogueFiles {
         makesCopies: Bool
     ) throws -> Catalogue {
         let batches = records.map(\.batches)
-        let index = try BatchIndex(keys: closing.keys, shards: batches).fileBytes()
+        let index = try BatchIndex(keys: closing.keys, splits: closing.splits?.parts.map(\.name) ?? [], shards: batches)
+            .fileBytes()
         let statistics = columns.indices.map { column in
             records.reduce(into: ColumnStatistics()) { sum, record in
                 if column < record.statistics.count { sum.merge(record.statistics[column]) }
@@ -24,8 +25,8 @@ enum CatalogueFiles {
         let names = closing.encoding.constituentFields.map(\.name)
         var splits = closing.splits
         for part in splits?.parts.indices ?? 0..<0 {
-            splits?.parts[part].rows = records.reduce(0) {
-                $0 + ($1.splitRows.indices.contains(part) ? $1.splitRows[part] : 0)
+            splits?.parts[part].rows = batches.joined().reduce(0) {
+                $0 + ($1.splits.indices.contains(part) ? $1.splits[part] : 0)
             }
         }
         var parity = records.compactMap(\.parity)

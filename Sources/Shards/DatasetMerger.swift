@@ -51,7 +51,8 @@ public struct DatasetMerger: Sendable {
                 : inputs + dataset.catalogue.provenance.inputs
         }
         for other in datasets.dropFirst().map(\.catalogue) { Self.add(other, to: &merged) }
-        let index = BatchIndex(keys: first.keys, shards: datasets.flatMap(\.index.shards))
+        let index = BatchIndex(
+            keys: first.keys, splits: first.splits?.parts.map(\.name) ?? [], shards: datasets.flatMap(\.index.shards))
         let indexBytes = try index.fileBytes()
         merged.shards = shards
         merged.provenance.inputs = inputs

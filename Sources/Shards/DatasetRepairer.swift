@@ -92,7 +92,9 @@ public struct DatasetRepairer: Sendable {
         }
         // The footers repeat what the index says.
         guard let shards = try? catalogue.shards.map({ try Self.records(inFooterOf: path($0.file)) }) else { return }
-        let bytes = try BatchIndex(keys: catalogue.keys, shards: shards).fileBytes()
+        let bytes = try BatchIndex(
+            keys: catalogue.keys, splits: catalogue.splits?.parts.map(\.name) ?? [], shards: shards
+        ).fileBytes()
         guard Digest(of: bytes) == catalogue.index.digest else { return }
         try OutputFile.write(bytes, to: path(catalogue.index.file))
         report.mended.append(

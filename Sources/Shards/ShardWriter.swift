@@ -40,7 +40,7 @@ final class ShardWriter {
                 file: "shards/\(name).arrow", bytes: 0, digest: Digest(value: 0), rows: 0, batches: 0, sourceOffset: 0,
                 head: empty, tail: empty),
             batches: [], parity: nil, statistics: schema.fields.map { _ in ColumnStatistics() },
-            columnBytes: schema.fields.map { _ in 0 }, gaps: [], exceptions: [], fullJets: 0, splitRows: [])
+            columnBytes: schema.fields.map { _ in 0 }, gaps: [], exceptions: [], fullJets: 0)
     }
 
     /// Appends a record batch.
@@ -56,13 +56,12 @@ final class ShardWriter {
             BatchRecord(
                 offset: offset, metadataBytes: message.metadataLength, bodyBytes: message.bodyLength,
                 rows: message.rows, constituents: batch.constituents, digest: batch.digest, content: batch.content,
-                keys: batch.keys))
+                keys: batch.keys, splits: batch.splitRows))
         record.entry.rows += message.rows
         record.entry.batches += 1
         record.gaps += batch.gaps
         record.fullJets += batch.fullJets
         add(batch.exceptions, to: &record.exceptions)
-        add(batch.splitRows, to: &record.splitRows)
         add(message.storedBytes, to: &record.columnBytes)
         for (column, found) in batch.statistics.enumerated() where column < record.statistics.count {
             record.statistics[column].merge(found)

@@ -182,6 +182,13 @@ def test_splits_follow_the_documented_hash(many):
     ends = [0.0] + [part["below"] for part in splits["parts"]]
     rows = [int(((share >= low) & (share < high)).sum()) for low, high in zip(ends, ends[1:])]
     assert rows == [part["rows"] for part in splits["parts"]] and sum(rows) == table.num_rows
+    # The index has them by record batch.
+    first = 0
+    for record in read(many.path / "index.arrow").to_pylist():
+        part = share[first : first + record["rows"]]
+        for name, low, high in zip([part["name"] for part in splits["parts"]], ends, ends[1:], strict=True):
+            assert record["rows_" + name] == np.count_nonzero((low <= part) & (part < high))
+        first += record["rows"]
 
 
 def test_merged_parts_are_one_dataset(tmp_path):

@@ -226,7 +226,9 @@ enum Sizes {
     static func splits(_ text: String) throws -> [(name: String, share: Double)] {
         let parts = try text.split(separator: ",").map { part in
             let words = part.split(separator: "=")
-            guard words.count == 2, let share = Double(words[1]), share >= 0, share <= 1 else {
+            guard words.count == 2, words[0].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }),
+                let share = Double(words[1]), share >= 0, share <= 1
+            else {
                 throw ValidationError("--splits is like train=0.8,val=0.1,test=0.1")
             }
             return (name: String(words[0]), share: share)
