@@ -1,0 +1,84 @@
+import Shards
+import Support
+
+/// What decides the sequence of batches, and how it is carried out.
+public struct LoaderOptions: Sendable, Equatable {
+    /// Rows of a global batch, over all ranks.
+    public var batchSize = 256
+    /// Whether rows are shuffled.
+    public var shuffle = true
+    /// The seed of the order.
+    public var seed: UInt64 = 0
+    /// Record batches that a stream shuffles together.
+    public var window = 4
+    /// Streams that a global batch is drawn from; nil: the largest divisor of the batch size that is at most 64.
+    public var streams: Int?
+    /// Whether a last batch that would not be full is left out; otherwise its row count is smaller.
+    public var dropLast = true
+    /// Takes jets of this split only; nil: all.
+    public var split: String?
+    /// Which part of each global batch this process makes.
+    public var rank = 0
+    /// How many processes share the work; must divide the streams.
+    public var worldSize = 1
+    /// Threads that read ahead.
+    public var threads = 1
+    /// Batches that may be ready before they are asked for.
+    public var prefetch = 4
+    /// Checks each record batch's digest before it is used.
+    public var checksDigests = true
+
+    /// The defaults.
+    public init() {}
+
+    /// The streams for the batch size.
+    var streamCount: Int {
+        streams ?? (1...64).last { batchSize % $0 == 0 } ?? 1
+    }
+
+    /// Identifies what decides the sequence; ranks, threads and prefetching do not.
+    var digest: Digest {
+        let text = "\(batchSize) \(shuffle) \(seed) \(window) \(streamCount) \(dropLast) \(split ?? "")"
+        return Digest(of: Array(text.utf8))
+    }
+
+    /// Says what cannot be, before anything is read.
+    func check(rows: Int, file: String) throws(LoaderError) {
+        func fault(_ place: String, _ message: String, _ advice: String? = nil) -> LoaderError {
+            LoaderError(.options, file: file, place: place, message: message, advice: advice)
+        }
+        guard batchSize >= 1 else { throw fault("batch size", "is \(batchSize), expected at least 1") }
+        guard window >= 1 else { throw fault("window", "is \(window) record batches, expected at least 1") }
+        guard threads >= 1, prefetch >= 1 else { throw fault("threads, prefetch", "are \(threads), \(prefetch), expected at least 1") }
+        let streams = streamCount
+        guard streams >= 1, batchSize % streams == 0 else {
+            throw fault("streams", "are \(streams), which do not divide the batch size \(batchSize)")
+        }
+        guard worldSize >= 1, (0..<worldSize).contains(rank) else {
+            throw LoaderError(.rank, file: file, message: "rank \(rank) of \(worldSize) does not exist")
+        }
+        guard streams % worldSize == 0 else {
+            throw LoaderError(
+                .rank, file: file, message: "a world of \(worldSize) does not divide the \(streams) streams",
+                advice: "choose a batch size or --streams that it divides")
+        }
+        guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }
+        guard !dropLast || rows / streams >= batchSize / streams else {
+            throw fault("batch size", "is \(batchSize), but there are only \(rows) jets", "choose a smaller one, or keep the last batch")
+        }
+    }
+}
+
+/// Where a loader is: small, and enough to go on with exactly the next batch.
+///
+/// It counts global batches that were handed to the consumer; everything else follows from the plan.
+public struct LoaderState: Codable, Sendable, Equatable {
+    /// The dataset's fingerprint.
+    public var fingerprint: Digest
+    /// Identifies the options that decide the sequence.
+    public var options: Digest
+    /// The epoch.
+    public var epoch: Int
+    /// Global batches handed out in this epoch.
+    public var step: Int
+}

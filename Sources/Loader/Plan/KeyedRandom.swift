@@ -1,0 +1,49 @@
+import Support
+
+/// Numbers that follow from a key alone: the same on every machine, in every thread, in every run.
+///
+/// SplitMix64 (Steele, Lea, Flood 2014) started at the XXH3-64 of the key's words.
+public struct KeyedRandom: Sendable {
+    private var state: UInt64
+
+    /// Numbers for a key, for example (purpose, seed, epoch, stream, window).
+    public init(_ key: UInt64...) {
+        state = key.map(\.littleEndian).withUnsafeBytes { Digest(of: $0).value }
+    }
+
+    /// The next 64 bits.
+    @inlinable
+    public mutating func next() -> UInt64 {
+        advance()
+    }
+
+    @usableFromInline
+    mutating func advance() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, each with the same probability (Lemire 2019).
+    public mutating func below(_ bound: UInt64) -> UInt64 {
+        guard bound > 1 else { return 0 }
+        var (high, low) = bound.multipliedFullWidth(by: advance())
+        if low < bound {
+            let threshold = (0 &- bound) % bound
+            while low < threshold { (high, low) = bound.multipliedFullWidth(by: advance()) }
+        }
+        return high
+    }
+
+    /// The numbers 0..<count in a random order, all orders with the same probability (Fisher and Yates).
+    public mutating func permutation(_ count: Int) -> [Int32] {
+        var order = (0..<Int32(clamping: count)).map { $0 }
+        guard count > 1 else { return order }
+        for index in stride(from: count - 1, to: 0, by: -1) {
+            order.swapAt(index, Int(below(UInt64(index + 1))))
+        }
+        return order
+    }
+}

@@ -1,0 +1,135 @@
+/// Which row comes when: a pure function of the rows in each record batch, the options, the seed and the epoch.
+///
+/// Record batches are put into a random order; the rows in that order are cut into `streams` equal stretches; each stream
+/// shuffles its rows within windows of `window` record batches. A global batch takes the same number of rows from each
+/// stream, in the order of the streams: so it mixes rows of many record batches from all over the dataset, and a rank that
+/// has some of the streams makes just its part of it. Windows of different streams end at different times, so that reading
+/// is spread over the epoch.
+public struct ShufflePlan: Sendable {
+    /// Rows of a record batch that a stream has.
+    public struct Segment: Sendable, Equatable {
+        /// The number of the record batch in the dataset.
+        public var batch: Int
+        /// Its rows, counted among those that take part.
+        public var rows: Range<Int>
+    }
+
+    /// Segments that are shuffled together.
+    public struct Window: Sendable {
+        /// The stream.
+        public var stream: Int
+        /// The number of the window in the stream.
+        public var number: Int
+        /// The positions in the stream that it covers.
+        public var positions: Range<Int>
+        /// Its segments.
+        public var segments: ArraySlice<Segment>
+    }
+
+    private struct Stream: Sendable {
+        var segments: [Segment] = []
+        /// Rows before each window, and of all.
+        var positions: [Int] = [0]
+        /// Segments before each window, and all.
+        var ends: [Int] = [0]
+    }
+
+    /// The seed.
+    public let seed: UInt64
+    /// The epoch, from 0 on.
+    public let epoch: Int
+    /// Rows of all streams.
+    public let rows: Int
+    /// Whether rows are shuffled; otherwise they come in the order of the dataset.
+    public let shuffles: Bool
+    private let streams: [Stream]
+
+    /// A plan.
+    /// - Parameters:
+    ///   - rows: How many rows of each record batch take part.
+    ///   - streams: How many streams; more than rows are no use and no harm.
+    ///   - window: Record batches in a window.
+    public init(rows: [Int], streams count: Int, window: Int, shuffles: Bool, seed: UInt64, epoch: Int) {
+        self.seed = seed
+        self.epoch = epoch
+        self.shuffles = shuffles
+        var random = KeyedRandom(1, seed, UInt64(truncatingIfNeeded: epoch))
+        let order = shuffles ? random.permutation(rows.count).map { Int($0) } : Array(rows.indices)
+        let total = rows.reduce(0, +), count = max(1, count)
+        self.rows = total
+        var streams: [Stream] = []
+        streams.reserveCapacity(count)
+        var next = 0, used = 0
+        for number in 0..<count {
+            var stream = Stream()
+            var left = Self.share(total, number + 1, count) - Self.share(total, number, count)
+            while left > 0, next < order.count {
+                let batch = order[next], take = min(left, rows[batch] - used)
+                if take > 0 { stream.segments.append(Segment(batch: batch, rows: used..<used + take)) }
+                used += take
+                left -= take
+                if used == rows[batch] {
+                    next += 1
+                    used = 0
+                }
+            }
+            Self.cut(&stream, window: max(1, window), number: number)
+            streams.append(stream)
+        }
+        self.streams = streams
+    }
+
+    private static func share(_ total: Int, _ part: Int, _ parts: Int) -> Int {
+        parts.dividingFullWidth(total.multipliedFullWidth(by: part)).quotient
+    }
+
+    /// Cuts a stream into windows; the first one has another length in each stream.
+    private static func cut(_ stream: inout Stream, window: Int, number: Int) {
+        var length = 1 + number % window, inWindow = 0, position = 0
+        for (index, segment) in stream.segments.enumerated() {
+            position += segment.rows.count
+            inWindow += 1
+            if inWindow == length || index == stream.segments.count - 1 {
+                stream.positions.append(position)
+                stream.ends.append(index + 1)
+                inWindow = 0
+                length = window
+            }
+        }
+    }
+
+    /// How many streams there are.
+    public var streamCount: Int { streams.count }
+
+    /// Rows of a stream; streams differ by at most one.
+    public func rows(ofStream stream: Int) -> Int { streams[stream].positions.last ?? 0 }
+
+    /// The window of a stream that holds a position; nil behind the end.
+    public func window(ofStream stream: Int, at position: Int) -> Window? {
+        let positions = streams[stream].positions
+        guard position >= 0, position < positions.last ?? 0 else { return nil }
+        var low = 0, high = positions.count - 1
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if positions[middle] <= position { low = middle } else { high = middle }
+        }
+        return window(ofStream: stream, number: low)
+    }
+
+    /// A window of a stream by its number.
+    public func window(ofStream stream: Int, number: Int) -> Window? {
+        let positions = streams[stream].positions, ends = streams[stream].ends
+        guard number >= 0, number + 1 < positions.count else { return nil }
+        return Window(
+            stream: stream, number: number, positions: positions[number]..<positions[number + 1],
+            segments: streams[stream].segments[ends[number]..<ends[number + 1]])
+    }
+
+    /// The order of the rows of a window: at each of its positions the row, counted over its segments one after the other.
+    public func order(of window: Window) -> [Int32] {
+        guard shuffles else { return (0..<Int32(clamping: window.positions.count)).map { $0 } }
+        var random = KeyedRandom(
+            2, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
+        return random.permutation(window.positions.count)
+    }
+}
