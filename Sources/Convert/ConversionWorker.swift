@@ -31,10 +31,10 @@ final class ConversionWorker {
     /// Reads, gathers and encodes the rows of a batch.
     func encode(_ pieces: [BatchPlan.Piece]) throws -> FinishedBatch {
         let keys = pieces.flatMap { piece in
-            slices(of: piece).map { SliceCache.Key(input: piece.input, slice: $0) }
+            slices(of: piece).map { SliceKey(input: piece.input, slice: $0) }
         }
         clock.enter(.wait)
-        let found = cache.slices(keys) { key in
+        let found = cache.values(keys) { key in
             let waiting = clock.enter(.read)
             defer { clock.enter(waiting) }
             return try sources[key.input].read(slice: key.slice, using: scratch)
@@ -47,7 +47,7 @@ final class ConversionWorker {
         for piece in pieces {
             for number in slices(of: piece) {
                 let rows = piece.rows.clamped(to: sources[piece.input].rows(ofSlice: number))
-                switch found[SliceCache.Key(input: piece.input, slice: number)] {
+                switch found[SliceKey(input: piece.input, slice: number)] {
                 case .success(let slice):
                     parts.append((rows, slice))
                     origins.append(AssembledRows(input: piece.input, rows: rows))

@@ -187,19 +187,19 @@ public struct Converter: Sendable {
 
     /// Chooses the encoding by a look at the first rows.
     /// - Returns: Also the slices of inputs of the first group: they are used soon, and the window has room for them.
-    private func probe(_ prepared: Preparation) throws -> (encoding: JetEncoding, slices: [SliceCache.Key: RowSlice]) {
+    private func probe(_ prepared: Preparation) throws -> (encoding: JetEncoding, slices: [SliceKey: RowSlice]) {
         var probe = LayoutProbe(schema: schema)
         let columns = JetColumns(fields: schema.fields)
         let assembler = BatchAssembler(encoding: JetEncoding(fields: schema.fields, lattice: nil))
         let first = Set(prepared.plan.pieces(ofBatch: 0).map(\.input))
-        var slices: [SliceCache.Key: RowSlice] = [:]
+        var slices: [SliceKey: RowSlice] = [:]
         let scratch = SourceScratch()
         for (number, source) in prepared.sources.prefix(LayoutProbe.inputs).enumerated() where source.entry.rows > 0 {
             var done = 0
             let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
             while done < wanted {
                 if isInterrupted() { throw Self.interruption(output) }
-                let key = SliceCache.Key(input: number, slice: done / source.sliceRows)
+                let key = SliceKey(input: number, slice: done / source.sliceRows)
                 guard let slice = try? source.read(slice: key.slice, using: scratch) else { break }
                 if first.contains(number) { slices[key] = slice }
                 let rows = done..<min(wanted, slice.rows.upperBound)
@@ -213,7 +213,7 @@ public struct Converter: Sendable {
     }
 
     private func convert(
-        _ prepared: Preparation, _ slices: consuming [SliceCache.Key: RowSlice], _ layout: StoredLayout,
+        _ prepared: Preparation, _ slices: consuming [SliceKey: RowSlice], _ layout: StoredLayout,
         _ metadata: [KeyValue], _ splits: Splits?, _ writer: DatasetWriter
     ) throws -> StageTimes {
         let first = writer.batchesDone, plan = prepared.plan, sources = prepared.sources

@@ -49,7 +49,9 @@ public struct LoaderOptions: Sendable, Equatable {
         }
         guard batchSize >= 1 else { throw fault("batch size", "is \(batchSize), expected at least 1") }
         guard window >= 1 else { throw fault("window", "is \(window) record batches, expected at least 1") }
-        guard threads >= 1, prefetch >= 1 else { throw fault("threads, prefetch", "are \(threads), \(prefetch), expected at least 1") }
+        guard threads >= 1, prefetch >= 1 else {
+            throw fault("threads, prefetch", "are \(threads), \(prefetch), expected at least 1")
+        }
         let streams = streamCount
         guard streams >= 1, batchSize % streams == 0 else {
             throw fault("streams", "are \(streams), which do not divide the batch size \(batchSize)")
@@ -64,7 +66,9 @@ public struct LoaderOptions: Sendable, Equatable {
         }
         guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }
         guard !dropLast || rows / streams >= batchSize / streams else {
-            throw fault("batch size", "is \(batchSize), but there are only \(rows) jets", "choose a smaller one, or keep the last batch")
+            throw fault(
+                "batch size", "is \(batchSize), but there are only \(rows) jets",
+                "choose a smaller one, or keep the last batch")
         }
     }
 }

@@ -51,14 +51,18 @@ public final class JetDecoder {
 
     /// Decodes all fields of a batch into `columns`, which must have been made for the encoding's fields.
     /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column is missing or of another type.
-    public func decode(_ batch: RecordBatch, into columns: JetColumns, file: String) throws {
+    /// - Parameter isWanted: Which of the encoding's fields to decode; contents of the others are not defined. Nil: all.
+    public func decode(
+        _ batch: RecordBatch, into columns: JetColumns, file: String, isWanted: [Bool]? = nil
+    ) throws {
         var stored = StoredBatch(batch: batch, decoder: decoder, file: file)
         let offsets = try constituentOffsets(&stored)
         columns.resize(rows: batch.rowCount, constituents: offsets.count)
         columns.offsetNumbers.baseAddress?.update(from: offsets.numbers, count: batch.rowCount + 1)
         let count = offsets.count
 
-        for (index, field) in encoding.fields.enumerated() where field.storage != .lattice {
+        let needed = isWanted.map(neededFields)
+        for (index, field) in encoding.fields.enumerated() where field.storage != .lattice && needed?[index] ?? true {
             let values = field.role == .constituent ? count : batch.rowCount
             let target = columns.fields[index].base
             switch field.storage {
@@ -82,8 +86,22 @@ public final class JetDecoder {
                     values, memory.assumingMemoryBound(to: Int8.self), target.assumingMemoryBound(to: Float.self))
             }
         }
-        if let lattice = encoding.lattice { try decodeMomenta(lattice, &stored, columns) }
+        if let lattice = encoding.lattice, isWanted.map({ hasMomentum(lattice, $0) }) ?? true {
+            try decodeMomenta(lattice, &stored, columns)
+        }
         try applyExceptions(&stored, columns)
+    }
+
+    private func hasMomentum(_ lattice: LatticeMomenta, _ isWanted: [Bool]) -> Bool {
+        lattice.momentum.contains { isWanted[field($0)] }
+    }
+
+    /// The wanted fields and those that momenta on the lattice are made from.
+    private func neededFields(_ isWanted: [Bool]) -> [Bool] {
+        guard let lattice = encoding.lattice, hasMomentum(lattice, isWanted) else { return isWanted }
+        var needed = isWanted
+        for name in lattice.axis + [lattice.pdgId] { needed[field(name)] = true }
+        return needed
     }
 
     private func memory(_ name: String, _ bytes: Int) -> UnsafeMutableRawPointer {
