@@ -12,12 +12,14 @@ public final class JetColumns {
     public let offsets = AlignedBuffer()
     /// The bytes of each field, in the order of the encoding's fields, little-endian and contiguous.
     public let fields: [AlignedBuffer]
+    private let types: [ElementType]
     private let widths: [Int]
     private let isConstituent: [Bool]
 
     /// Memory for these fields.
     public init(fields described: [SourceField]) {
         fields = described.map { _ in AlignedBuffer() }
+        types = described.map(\.type)
         widths = described.map(\.type.width)
         isConstituent = described.map { $0.role == .constituent }
     }
@@ -38,6 +40,28 @@ public final class JetColumns {
     /// The bytes of a field.
     public func bytes(of field: Int) -> UnsafeRawBufferPointer {
         fields[field].bytes(byteCount(of: field))
+    }
+
+    /// The element type of a field.
+    public func elementType(of field: Int) -> ElementType { types[field] }
+
+    /// Copies a field of rows of other columns together; offsets and sizes have been set.
+    public func gather(field: Int, from places: [(columns: JetColumns, row: Int)]) {
+        let width = widths[field], target = fields[field].base
+        guard isConstituent[field] else {
+            for (index, place) in places.enumerated() {
+                (target + index * width).copyMemory(
+                    from: place.columns.fields[field].base + place.row * width, byteCount: width)
+            }
+            return
+        }
+        let ends = offsetNumbers
+        for (index, place) in places.enumerated() {
+            let start = Int(place.columns.offsetNumbers[place.row])
+            (target + Int(ends[index]) * width).copyMemory(
+                from: place.columns.fields[field].base + start * width,
+                byteCount: Int(ends[index + 1] - ends[index]) * width)
+        }
     }
 
     /// Constituents before each jet, and of all.
