@@ -19,7 +19,7 @@ let package = Package(
         .executableTarget(
             name: "pando",
             dependencies: [
-                "Convert", "Shards", "ArrowIPC", "HDF5File", "Support",
+                "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Commands/pando"

@@ -17,6 +17,7 @@ final class BatchQueue: Sendable {
         var taken: Int
         var ready: [Int: Result<Batch, any Error>] = [:]
         var isStopped = false
+        var counters = LoaderCounters()
     }
 
     private let dataset: Dataset
@@ -50,6 +51,9 @@ final class BatchQueue: Sendable {
         }
     }
 
+    /// What was done so far.
+    var counters: LoaderCounters { state.read { $0.counters } }
+
     /// Starts the threads.
     func start() {
         for _ in 0..<options.threads {
@@ -70,9 +74,11 @@ final class BatchQueue: Sendable {
     /// Waits for a batch; nil behind the last one.
     func take(_ step: Int) throws -> Batch? {
         guard step < steps else { return nil }
+        let asked = LoaderCounters.now
         let result: Result<Batch, any Error> = state.wait { state in
             guard let result = state.ready.removeValue(forKey: step) else { return nil }
             state.taken = step + 1
+            state.counters.stalled += LoaderCounters.now - asked
             return result
         }
         return try result.get()
@@ -123,7 +129,12 @@ final class BatchQueue: Sendable {
                     .options, file: dataset.directory,
                     message: "there is no window \(key.window) in stream \(key.stream)")
             }
-            return try reader.read(window, order: plan.order(of: window))
+            let loaded = try reader.read(window, order: plan.order(of: window))
+            state.update { state in
+                state.counters.recordBatches += window.segments.count
+                state.counters.storedBytes += window.segments.reduce(0) { $0 + dataset.record(ofBatch: $1.batch).bytes }
+            }
+            return loaded
         }
         defer { windows.release(keys) }
         var places: [(columns: JetColumns, row: Int)] = []

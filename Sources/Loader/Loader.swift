@@ -149,6 +149,9 @@ public final class BatchIterator {
     /// Where the loop is: after the batches that it was given.
     public private(set) var state: LoaderState
 
+    /// What was done since it began.
+    public var counters: LoaderCounters { queue.counters }
+
     init(queue: BatchQueue, state: LoaderState) {
         self.queue = queue
         self.state = state

@@ -146,6 +146,23 @@ import Testing
         }
     }
 
+    @Test func `to go on near the end of an epoch reads one window of each stream`() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let loader = try Loader(
+            dataset: dataset(directory), columns: ["px"],
+            options: options {
+                $0.prefetch = 1; $0.threads = 1
+            })
+        var state = try loader.batches().state
+        state.step = loader.stepsPerEpoch - 1
+        let batches = try loader.batches(from: state)
+        #expect(try batches.next() != nil)
+        #expect(try batches.next() == nil)
+        // A batch may lie across the border of two windows.
+        #expect(batches.counters.recordBatches <= 2 * 12 * loader.options.window)
+        #expect(batches.counters.storedBytes > 0)
+    }
+
     @Test func `a state of other options or of another dataset is refused with the difference`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try dataset(directory)

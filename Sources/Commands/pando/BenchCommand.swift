@@ -8,7 +8,7 @@ import Support
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure how far the work is from its bare cost.",
-        subcommands: [BenchConvertCommand.self])
+        subcommands: [BenchConvertCommand.self, BenchLoaderCommand.self])
 }
 
 /// `pando bench convert`.
