@@ -62,10 +62,13 @@ public final class Loader: Sendable {
         return options.dropLast ? jetCount / streams / share : ((jetCount + streams - 1) / streams + share - 1) / share
     }
 
+    /// Record batches that a stream shuffles together.
+    public var window: Int { options.windowLength }
+
     /// The plan of an epoch.
     public func plan(epoch: Int) -> ShufflePlan {
         ShufflePlan(
-            rows: rows, streams: options.streamCount, window: options.window, shuffles: options.shuffle,
+            rows: rows, streams: options.streamCount, window: options.windowLength, shuffles: options.shuffle,
             seed: options.seed, epoch: epoch)
     }
 

@@ -9,8 +9,9 @@ public struct LoaderOptions: Sendable, Equatable {
     public var shuffle = true
     /// The seed of the order.
     public var seed: UInt64 = 0
-    /// Record batches that a stream shuffles together.
-    public var window = 4
+    /// Record batches that a stream shuffles together; nil: as many as a batch takes rows from a stream, at least four.
+    /// With fewer, batches of sorted data vary more than those of a true shuffle (docs/loader.md).
+    public var window: Int?
     /// Streams that a global batch is drawn from; nil: the largest divisor of the batch size that is at most 64.
     public var streams: Int?
     /// Whether a last batch that would not be full is left out; otherwise its row count is smaller.
@@ -36,9 +37,12 @@ public struct LoaderOptions: Sendable, Equatable {
         streams ?? (1...64).last { batchSize % $0 == 0 } ?? 1
     }
 
+    /// The record batches of a window.
+    var windowLength: Int { window ?? max(4, batchSize / max(1, streamCount)) }
+
     /// Identifies what decides the sequence; ranks, threads and prefetching do not.
     var digest: Digest {
-        let text = "\(batchSize) \(shuffle) \(seed) \(window) \(streamCount) \(dropLast) \(split ?? "")"
+        let text = "\(batchSize) \(shuffle) \(seed) \(windowLength) \(streamCount) \(dropLast) \(split ?? "")"
         return Digest(of: Array(text.utf8))
     }
 
@@ -48,7 +52,7 @@ public struct LoaderOptions: Sendable, Equatable {
             LoaderError(.options, file: file, place: place, message: message, advice: advice)
         }
         guard batchSize >= 1 else { throw fault("batch size", "is \(batchSize), expected at least 1") }
-        guard window >= 1 else { throw fault("window", "is \(window) record batches, expected at least 1") }
+        guard windowLength >= 1 else { throw fault("window", "is \(windowLength) record batches, expected at least 1") }
         guard threads >= 1, prefetch >= 1 else {
             throw fault("threads, prefetch", "are \(threads), \(prefetch), expected at least 1")
         }

@@ -159,7 +159,7 @@ import Testing
         #expect(try batches.next() != nil)
         #expect(try batches.next() == nil)
         // A batch may lie across the border of two windows.
-        #expect(batches.counters.recordBatches <= 2 * 12 * loader.options.window)
+        #expect(batches.counters.recordBatches <= 2 * 12 * loader.window)
         #expect(batches.counters.storedBytes > 0)
     }
 

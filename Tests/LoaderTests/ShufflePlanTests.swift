@@ -57,5 +57,5 @@ import Testing
         #expect(flat == pinned)
     }
 
-    private let pinned = [[23, 21, 22, 20, 0, 1], [12, 13, 2, 10, 11, 3]]
+    private let pinned = [[23, 1, 21, 22, 20, 0], [3, 2, 12, 11, 13, 10]]
 }

@@ -20,8 +20,8 @@ struct BenchLoaderCommand: ParsableCommand {
     var columns: String?
     @Option(help: "Jets a global batch.")
     var batchSize = 256
-    @Option(help: "Record batches that a stream shuffles together.")
-    var window = 4
+    @Option(help: "Record batches that a stream shuffles together; default: as many as a good shuffle needs.")
+    var window: Int?
     @Option(help: "Take jets of this split only.")
     var split: String?
     @Option(help: "Threads; default: the cores that this process may use.")

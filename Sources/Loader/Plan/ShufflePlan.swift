@@ -83,13 +83,16 @@ public struct ShufflePlan: Sendable {
         parts.dividingFullWidth(total.multipliedFullWidth(by: part)).quotient
     }
 
-    /// Cuts a stream into windows; the first one has another length in each stream.
+    /// Cuts a stream into windows. The first one has another length in each stream; none is shorter than half a window
+    /// unless the stream is, nor longer than one and a half.
     private static func cut(_ stream: inout Stream, window: Int, number: Int) {
-        var length = 1 + number % window, inWindow = 0, position = 0
+        let half = window / 2, count = stream.segments.count
+        var length = window - number % (half + 1), inWindow = 0, position = 0
         for (index, segment) in stream.segments.enumerated() {
             position += segment.rows.count
             inWindow += 1
-            if inWindow == length || index == stream.segments.count - 1 {
+            let left = count - index - 1
+            if left == 0 || inWindow >= length && left >= half {
                 stream.positions.append(position)
                 stream.ends.append(index + 1)
                 inWindow = 0
@@ -126,10 +129,28 @@ public struct ShufflePlan: Sendable {
     }
 
     /// The order of the rows of a window: at each of its positions the row, counted over its segments one after the other.
+    ///
+    /// Each segment's rows are put into a random order, and the j-th of n gets a random key in j/n ..< (j+1)/n; the keys give
+    /// the order. So any stretch of the window takes about its share of each segment, and a batch does not get several rows of
+    /// one record batch by chance: data that are sorted by class then vary no more between batches than in a true shuffle,
+    /// with a window as long as a batch takes rows from a stream.
     public func order(of window: Window) -> [Int32] {
         guard shuffles else { return (0..<Int32(clamping: window.positions.count)).map { $0 } }
         var random = KeyedRandom(
             2, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
-        return random.permutation(window.positions.count)
+        // 32 bits of key, 32 of the row, in one number to sort by.
+        var keys: [UInt64] = []
+        keys.reserveCapacity(window.positions.count)
+        var first: UInt64 = 0
+        for segment in window.segments {
+            let count = UInt64(segment.rows.count)
+            for (place, row) in random.permutation(segment.rows.count).enumerated() {
+                let key = (UInt64(place) << 32 | random.next() >> 32) / count
+                keys.append(key << 32 | (first + UInt64(row)))
+            }
+            first += count
+        }
+        keys.sort()
+        return keys.map { Int32(truncatingIfNeeded: $0 & 0xffff_ffff) }
     }
 }
