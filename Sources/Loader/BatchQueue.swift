@@ -23,6 +23,7 @@ final class BatchQueue: Sendable {
     private let dataset: Dataset
     private let options: LoaderOptions
     private let selection: FieldSelection
+    private let subset: Subset?
     private let plan: ShufflePlan
     private let steps: Int
     private let share: Int
@@ -31,11 +32,14 @@ final class BatchQueue: Sendable {
     private let state: Monitor<State>
     private let windows: SharedCache<Key, LoadedWindow>
 
-    init(loader: Loader, selection: FieldSelection, plan: ShufflePlan, first: Int, steps: Int, pool: ColumnPool) throws
-    {
+    init(
+        loader: Loader, selection: FieldSelection, subset: Subset?, plan: ShufflePlan, first: Int, steps: Int,
+        pool: ColumnPool
+    ) throws {
         dataset = loader.dataset
         options = loader.options
         self.selection = selection
+        self.subset = subset
         self.plan = plan
         self.steps = steps
         self.pool = pool
@@ -88,7 +92,8 @@ final class BatchQueue: Sendable {
         let reader: WindowReader
         do {
             reader = try WindowReader(
-                dataset: dataset, selection: selection, checksDigests: options.checksDigests, pool: pool)
+                dataset: dataset, selection: selection, subset: subset, checksDigests: options.checksDigests, pool: pool
+            )
         } catch {
             // Whatever the consumer asks for next, it is told.
             state.update { state in state.ready[state.taken] = .failure(error) }

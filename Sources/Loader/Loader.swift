@@ -20,6 +20,7 @@ public final class Loader: Sendable {
     public let options: LoaderOptions
     private let selection: FieldSelection
     private let rows: [Int]
+    private let subset: Subset?
     private let pool: ColumnPool
 
     /// Opens a dataset for loading.
@@ -32,7 +33,7 @@ public final class Loader: Sendable {
         selection = try FieldSelection(
             catalogue: dataset.catalogue, columns: columns, split: options.split, file: directory)
         let part = options.split.flatMap { name in dataset.index.splits.firstIndex(of: name) }
-        rows = try (0..<dataset.batchCount).map { batch in
+        let taking = try (0..<dataset.batchCount).map { batch in
             let record = dataset.record(ofBatch: batch)
             guard options.split != nil else { return record.rows }
             guard let part, record.splits.indices.contains(part) else {
@@ -41,6 +42,8 @@ public final class Loader: Sendable {
             }
             return record.splits[part]
         }
+        subset = options.limit.map { Subset(rows: taking, limit: $0, seed: options.limitSeed) }
+        rows = subset?.rows ?? taking
         try options.check(rows: rows.reduce(0, +), file: directory)
         for shard in dataset.catalogue.shards {
             let path = "\(directory)/\(shard.file)"
@@ -98,7 +101,7 @@ public final class Loader: Sendable {
         }
         return BatchIterator(
             queue: try BatchQueue(
-                loader: self, selection: selection, plan: plan(epoch: state.epoch), first: state.step,
+                loader: self, selection: selection, subset: subset, plan: plan(epoch: state.epoch), first: state.step,
                 steps: stepsPerEpoch, pool: pool), state: state)
     }
 
@@ -112,7 +115,7 @@ public final class Loader: Sendable {
             for position in step * share..<min((step + 1) * share, plan.rows(ofStream: stream)) {
                 guard let window = plan.window(ofStream: stream, at: position) else { continue }
                 let inner = try WindowReader(
-                    dataset: dataset, selection: selection, checksDigests: true, pool: pool)
+                    dataset: dataset, selection: selection, subset: subset, checksDigests: true, pool: pool)
                 let jet = try inner.read(window, order: plan.order(of: window)).place(position).jet
                 origins.append(try origin(of: jet, reader, body))
             }

@@ -18,6 +18,10 @@ public struct LoaderOptions: Sendable, Equatable {
     public var dropLast = true
     /// Takes jets of this split only; nil: all.
     public var split: String?
+    /// Takes so many jets only: the first ones of a random order, so that a smaller number takes some of the same jets.
+    public var limit: Int?
+    /// The seed of that order.
+    public var limitSeed: UInt64 = 0
     /// Which part of each global batch this process makes.
     public var rank = 0
     /// How many processes share the work; must divide the streams.
@@ -42,7 +46,9 @@ public struct LoaderOptions: Sendable, Equatable {
 
     /// Identifies what decides the sequence; ranks, threads and prefetching do not.
     var digest: Digest {
-        let text = "\(batchSize) \(shuffle) \(seed) \(windowLength) \(streamCount) \(dropLast) \(split ?? "")"
+        let text =
+            "\(batchSize) \(shuffle) \(seed) \(windowLength) \(streamCount) \(dropLast) \(split ?? "")"
+            + (limit.map { " \($0) \(limitSeed)" } ?? "")
         return Digest(of: Array(text.utf8))
     }
 
@@ -68,6 +74,7 @@ public struct LoaderOptions: Sendable, Equatable {
                 .rank, file: file, message: "a world of \(worldSize) does not divide the \(streams) streams",
                 advice: "choose a batch size or --streams that it divides")
         }
+        if let limit, limit < 1 { throw fault("limit", "is \(limit), expected at least 1") }
         guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }
         guard !dropLast || rows / streams >= batchSize / streams else {
             throw fault(

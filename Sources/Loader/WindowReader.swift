@@ -47,13 +47,15 @@ final class LoadedWindow: @unchecked Sendable {
 final class WindowReader {
     private let dataset: Dataset
     private let selection: FieldSelection
+    private let subset: Subset?
     private let reader: BatchReader
     private let decoder: JetDecoder
     private let pool: ColumnPool
 
-    init(dataset: Dataset, selection: FieldSelection, checksDigests: Bool, pool: ColumnPool) throws {
+    init(dataset: Dataset, selection: FieldSelection, subset: Subset?, checksDigests: Bool, pool: ColumnPool) throws {
         self.dataset = dataset
         self.selection = selection
+        self.subset = subset
         self.pool = pool
         reader = dataset.makeReader(checksDigests: checksDigests)
         decoder = try JetDecoder(encoding: dataset.catalogue.encoding, file: dataset.directory)
@@ -71,14 +73,16 @@ final class WindowReader {
                 file: "\(dataset.directory)/\(shard.file), \(dataset.place(ofBatch: segment.batch))",
                 isWanted: selection.isRead)
             let all = selection.rows(in: columns)
-            guard segment.rows.upperBound <= all.count else {
+            let taken = subset.map { $0.rows(ofBatch: segment.batch, among: all) } ?? all
+            guard let taken, segment.rows.upperBound <= taken.count else {
                 throw DatasetError(
                     .inconsistent, file: "\(dataset.directory)/\(shard.file)",
                     place: dataset.place(ofBatch: segment.batch),
-                    message: "\(all.count) jets take part, but the index says at least \(segment.rows.upperBound)")
+                    message: "\(all.count) jets take part, which is fewer than the index says",
+                    advice: "run 'pando verify --lossless \(dataset.directory)'")
             }
             parts.append(
-                .init(columns: columns, rows: Array(all[segment.rows]), firstRow: dataset.firstRows[segment.batch]))
+                .init(columns: columns, rows: Array(taken[segment.rows]), firstRow: dataset.firstRows[segment.batch]))
         }
         return LoadedWindow(window: window, order: order, parts: parts, pool: pool)
     }

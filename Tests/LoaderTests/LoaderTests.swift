@@ -197,6 +197,31 @@ import Testing
         #expect(seen.sorted() == Array(0..<1727))
     }
 
+    @Test func `subsets are nested, of the asked size, and spread over the dataset`() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let path = try dataset(directory)
+        func jets(_ limit: Int, split: String? = nil) throws -> Set<Int> {
+            let loader = try Loader(
+                dataset: path, columns: ["event"],
+                options: options {
+                    $0.limit = limit
+                    $0.dropLast = false
+                    $0.split = split
+                })
+            let batches = try loader.batches()
+            var found: [Int] = []
+            while let batch = try batches.next() { found += batch.jets }
+            #expect(Set(found).count == found.count)
+            return Set(found)
+        }
+        let small = try jets(100), large = try jets(1000)
+        #expect(small.count == 100 && large.count == 1000)
+        #expect(small.isSubset(of: large))
+        #expect(Set(large.map { $0 / 200 }).count == 9)
+        #expect(try jets(5000) == Set(0..<1727))
+        #expect(try jets(50, split: "val").isSubset(of: jets(120, split: "val")))
+    }
+
     @Test func `a damaged record batch is an error in the place of its batch, never a shorter epoch`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try dataset(directory)
@@ -222,7 +247,7 @@ import Testing
         let wrong: [(inout LoaderOptions) -> Void] = [
             { $0.batchSize = 0 }, { $0.streams = 7 }, { $0.worldSize = 5 }, { $0.rank = 1 }, { $0.rank = -1 },
             { $0.window = 0 },
-            { $0.threads = 0 }, { $0.split = "nothing" },
+            { $0.threads = 0 }, { $0.limit = 0 }, { $0.split = "nothing" },
             {
                 $0.batchSize = 12_000; $0.streams = 12
             },

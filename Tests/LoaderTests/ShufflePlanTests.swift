@@ -33,6 +33,16 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1, 2, 3, 7, 64, 65, 1000, 4097])
+    func `a keyed bijection takes every number once`(count: Int) {
+        let order = KeyedBijection(count: count, key: 5)
+        #expect((0..<count).map { order($0) }.sorted() == Array(0..<count))
+        if count > 60 {
+            let other = KeyedBijection(count: count, key: 6)
+            #expect((0..<count).map { order($0) } != (0..<count).map { other($0) })
+        }
+    }
+
     @Test func `seeds and epochs give other orders, the same ones the same order`() {
         func first(_ seed: UInt64, _ epoch: Int) -> [[Int]] {
             rows(
