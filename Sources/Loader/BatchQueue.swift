@@ -35,7 +35,7 @@ final class BatchQueue: Sendable {
     init(
         loader: Loader, selection: FieldSelection, subset: Subset?, plan: ShufflePlan, first: Int, steps: Int,
         pool: ColumnPool
-    ) throws {
+    ) {
         dataset = loader.dataset
         options = loader.options
         self.selection = selection
@@ -80,8 +80,12 @@ final class BatchQueue: Sendable {
         guard step < steps else { return nil }
         let asked = LoaderCounters.now
         let result: Result<Batch, any Error> = state.wait { state in
-            guard let result = state.ready.removeValue(forKey: step) else { return nil }
-            state.taken = step + 1
+            guard let result = state.ready[step] else { return nil }
+            // An error stays where it is, for whoever asks again.
+            if case .success = result {
+                state.ready[step] = nil
+                state.taken = step + 1
+            }
             state.counters.stalled += LoaderCounters.now - asked
             return result
         }

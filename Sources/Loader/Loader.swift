@@ -99,10 +99,18 @@ public final class Loader: Sendable {
         guard state.epoch >= 0, (0...stepsPerEpoch).contains(state.step) else {
             throw fault("the state is at step \(state.step) of epoch \(state.epoch), which has \(stepsPerEpoch)")
         }
-        return BatchIterator(
-            queue: try BatchQueue(
-                loader: self, selection: selection, subset: subset, plan: plan(epoch: state.epoch), first: state.step,
-                steps: stepsPerEpoch, pool: pool), state: state)
+        return BatchIterator(running: RunningQueue(makeQueue(epoch: state.epoch, first: state.step)), state: state)
+    }
+
+    /// The batches of an epoch for `for try await`.
+    public func asyncBatches(epoch: Int = 0) -> AsyncBatches {
+        AsyncBatches(first: 0) { [self] in makeQueue(epoch: epoch, first: 0) }
+    }
+
+    private func makeQueue(epoch: Int, first: Int) -> BatchQueue {
+        BatchQueue(
+            loader: self, selection: selection, subset: subset, plan: plan(epoch: epoch), first: first,
+            steps: stepsPerEpoch, pool: pool)
     }
 
     /// Where each jet of a batch came from, without reading what lies before it.
@@ -151,27 +159,22 @@ public struct JetOrigin: Sendable, Equatable {
 
 /// The batches of an epoch, one after the other. Not Sendable: the training loop owns it.
 public final class BatchIterator {
-    private let queue: BatchQueue
+    private let running: RunningQueue
     /// Where the loop is: after the batches that it was given.
     public private(set) var state: LoaderState
 
     /// What was done since it began.
-    public var counters: LoaderCounters { queue.counters }
+    public var counters: LoaderCounters { running.queue.counters }
 
-    init(queue: BatchQueue, state: LoaderState) {
-        self.queue = queue
+    init(running: RunningQueue, state: LoaderState) {
+        self.running = running
         self.state = state
-        queue.start()
-    }
-
-    deinit {
-        queue.stop()
     }
 
     /// The next batch of this rank; nil at the end of the epoch.
     /// - Throws: What stopped a thread, in the place of its batch, with shard and record batch.
     public func next() throws -> Batch? {
-        guard let batch = try queue.take(state.step) else { return nil }
+        guard let batch = try running.queue.take(state.step) else { return nil }
         state.step += 1
         return batch
     }

@@ -234,6 +234,7 @@ import Testing
         var steps = 0
         let error = #expect(throws: DatasetError.self) { while try batches.next() != nil { steps += 1 } }
         #expect(steps < loader.stepsPerEpoch)
+        #expect(throws: DatasetError.self) { try batches.next() }
         #expect(error?.description.contains(shard.file) == true)
         #expect(error?.description.contains("record batch") == true)
 
@@ -275,6 +276,23 @@ import Testing
         let origins = try loader.jets(inStep: 1, rank: 2, epoch: 4)
         #expect(origins.map(\.jet) == batch.jets)
         #expect(origins.allSatisfy { $0.input == Package.sample && $0.row == $0.jet })
+    }
+
+    @Test func `for try await gives the same batches, and a cancelled task ends`() async throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let path = try dataset(directory)
+        let loader = try Loader(dataset: path, columns: Self.columns, options: options())
+        var found: [Content] = []
+        for try await batch in loader.asyncBatches() { found.append(Content(batch)) }
+        #expect(try found == contents(path, options()))
+        let task = Task {
+            var steps = 0
+            for try await _ in loader.asyncBatches(epoch: 1) {
+                steps += 1
+                if steps == 3 { withUnsafeCurrentTask { $0?.cancel() } }
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await task.value }
     }
 
     @Test func `an epoch can be left in its middle, many times over`() throws {
