@@ -71,8 +71,10 @@ static int level(void) {
     int asked = __atomic_load_n(&instruction_limit, __ATOMIC_RELAXED);
     return found < asked ? found : asked;
 }
+int pando_instruction_level(void) { return level(); }
 #define PICK(f, ...) (level() == 2 ? f##_avx512(__VA_ARGS__) : level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
 #else
+int pando_instruction_level(void) { return 0; }
 #define PICK(f, ...) f##_base(__VA_ARGS__)
 #endif
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "FeatureKernels.h"
 #include "HDF5Kernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
@@ -32,6 +33,8 @@ typedef struct {
 
 /// The widest instructions to use: 0 baseline, 1 AVX2, 2 AVX-512 (the default). For tests that compare them.
 void pando_limit_instructions(int level);
+/// The instructions in use: what the machine has, within that limit.
+int pando_instruction_level(void);
 
 /// sin and cos of |x| <= 1000, the reproducible ones (fixed operations, nothing fused).
 void pando_sincos(size_t n, const double *x, double *sine, double *cosine);
