@@ -92,8 +92,9 @@ void pando_jet_axis_of(const pando_feature_input *in, size_t start, size_t n, pa
             e += (double)in->energy[i];
         }
     }
-    axis->pt = hypot(x, y);
-    axis->eta = z == 0 && axis->pt == 0 ? 0 : asinh(z / axis->pt);
-    axis->phi = atan2(y, x);
+    // As for constituents, so that the only constituent of a jet lies exactly on the axis. Sums of float32 do not overflow.
+    axis->pt = sqrt(x * x + y * y);
+    pando_pseudorapidity(1, &z, &axis->pt, &axis->eta);
+    pando_azimuth(1, &y, &x, &axis->phi);
     axis->energy = e;
 }

@@ -16,7 +16,7 @@ public struct FeatureNeeds: OptionSet, Sendable, Equatable {
 
 /// Computes features of jets and writes them as batches.
 ///
-/// In double precision, rounded to float32 at the end; the same bits on every machine as long as axes are given.
+/// In double precision, rounded to float32 at the end; the same bits on every machine.
 /// Definitions: relative coordinates to the axis of all stored constituents, without PUPPI weights, as in OmniJet-alpha
 /// (arXiv:2403.05618); the order of operations is that of its `ak_select_and_preprocess` and `ak_pad`.
 public struct FeatureAssembler: Sendable {
