@@ -133,6 +133,50 @@ private let masses: pando_masses = {
         }
     }
 
+    /// Every point of both lattices, against the rules of docs/format.md written down in the plainest way.
+    @Test(arguments: [Int32(0), 1, 2])
+    func `angles follow the rules of the format at every lattice point`(level: Int32) {
+        pando_limit_instructions(level)
+        defer { pando_limit_instructions(2) }
+        let count = 64_339
+        var random = Seeded(11)
+        var columns = Lattice(count: count)
+        let ke = (0..<count).map { Int32($0) - 32_169 }, kp = ke, pdg = [Int16](repeating: 22, count: count)
+        for index in 0..<count {
+            columns.pt[index] = UInt16.random(in: 0x2000...0x6000, using: &random)
+            columns.fixEta[index] = Int8.random(in: -3...3, using: &random)
+            columns.fixPhi[index] = Int8.random(in: -3...3, using: &random)
+        }
+        let decoded = columns.decode(pdg: pdg, ke: ke, kp: kp)
+        for index in 0..<count {
+            let eta = Plain.corrected(Float(Double(ke[index]) * (6.0 / 32767.0)), by: columns.fixEta[index])
+            #expect(decoded.eta[index].bitPattern == eta.bitPattern)
+            let p = Double(Float16(bitPattern: columns.pt[index])), step = 3.2 / 32767.0
+            let size = p < 1 ? 0.1 * p : 0.1 / p
+            let shift = Int(p * 10) % 2 == 0 ? size : -size
+            let phi = Plain.corrected(Float(Double(kp[index]) * step + shift * step), by: columns.fixPhi[index])
+            #expect(decoded.phi[index].bitPattern == phi.bitPattern)
+        }
+    }
+
+    /// The grid of 12 explicit mantissa bits by arithmetic on values, not on bits.
+    private enum Plain {
+        static func corrected(_ value: Float, by fix: Int8) -> Float {
+            let index = Int(rounded(value).magnitude.bitPattern >> 11) * (rounded(value) < 0 ? -1 : 1) + Int(fix)
+            let magnitude = Float(bitPattern: UInt32(index.magnitude) << 11)
+            return index < 0 ? -magnitude : magnitude
+        }
+
+        /// Half up in magnitude; the two largest mantissas, 4094 and 4095, are never raised.
+        static func rounded(_ value: Float) -> Float {
+            guard value != 0, value.isNormal else { return value }
+            let unit = value.magnitude / value.significand * 0x1p-12
+            let steps = value.magnitude / unit, whole = steps.rounded(.down)
+            let mantissa = whole - 4096
+            return (value < 0 ? -1 : 1) * (steps - whole >= 0.5 && mantissa < 4094 ? whole + 1 : whole) * unit
+        }
+    }
+
     @Test(arguments: [Int32(0), 1, 2])
     func `every float16 widens and narrows back`(level: Int32) {
         pando_limit_instructions(level)
