@@ -35,10 +35,30 @@ public final class Dataset: Sendable {
         }
         self.places = places
         self.firstRows = firstRows
-        // The footer of the first shard holds the schema of all.
-        schema =
-            try catalogue.shards.first.map { try ArrowFile(path: "\(directory)/\($0.file)").schema }
-            ?? ArrowSchema(fields: [])
+        schema = try Self.readSchema(directory, catalogue)
+    }
+
+    /// The schema of all shards, from the first footer that is as it was written.
+    private static func readSchema(_ directory: String, _ catalogue: Catalogue) throws -> ArrowSchema {
+        var failure: (any Error)?
+        for shard in catalogue.shards {
+            let path = "\(directory)/\(shard.file)"
+            do {
+                let file = try InputFile(path: path)
+                let digest = Digest(of: try file.read(at: file.size - shard.tail.bytes, count: shard.tail.bytes))
+                guard file.size == shard.bytes, digest == shard.tail.digest else {
+                    throw DatasetError(
+                        .damaged, file: path, place: "footer",
+                        message: "digest \(digest), expected \(shard.tail.digest)",
+                        advice: "run 'pando repair \(directory)'")
+                }
+                return try ArrowFile(path: path).schema
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        return ArrowSchema(fields: [])
     }
 
     static func readCatalogue(_ directory: String) throws -> Catalogue {
