@@ -73,9 +73,9 @@ import Testing
 
     @Test func `of two converters on one directory the second stops before it writes`() throws {
         let directory = try TemporaryDirectory()
-        #expect(try Run(arguments(directory, output: directory.file("whole"))).status == 0)
+        #expect(try Run(arguments(directory, output: directory.file("whole"), copies: 24)).status == 0)
         let output = directory.file("d")
-        let command = try arguments(directory, output: output)
+        let command = try arguments(directory, output: output, copies: 24)
         let first = try Run.start(command)
         while first.process.isRunning, !Directory.exists("\(output)/shards") { usleep(2000) }
         let second = try Run(command)
@@ -96,7 +96,7 @@ import Testing
     @Test func `an input that changed between a kill and the resume is named`() throws {
         let directory = try TemporaryDirectory()
         let output = directory.file("d")
-        let command = try arguments(directory, output: output)
+        let command = try arguments(directory, output: output, copies: 24)
         let run = try Run.start(command)
         func hasShards() throws -> Bool { try Directory.names(in: "\(output)/shards")?.contains("00001.arrow") == true }
         while run.process.isRunning, try !hasShards() { usleep(2000) }
