@@ -9,8 +9,6 @@ public enum ConvertFailure: Sendable, Equatable {
     case schema
     /// An input does not fit the schema or cannot be read.
     case input
-    /// An input is not the one that an earlier part of the work has read.
-    case inputChanged
     /// An argument cannot be used.
     case usage
     /// The work was stopped by a signal.

@@ -114,26 +114,41 @@ public final class Loader: Sendable {
     }
 
     /// Where each jet of a batch came from, without reading what lies before it.
+    /// - Throws: `LoaderError` with code `options` or `rank` if there is no such batch; what reading throws.
     public func jets(inStep step: Int, rank: Int, epoch: Int) throws -> [JetOrigin] {
+        guard (0..<stepsPerEpoch).contains(step) else {
+            throw LoaderError(
+                .options, file: dataset.directory, place: "step \(step)",
+                message: "does not exist; an epoch has \(stepsPerEpoch)")
+        }
+        guard (0..<options.worldSize).contains(rank) else {
+            throw LoaderError(
+                .rank, file: dataset.directory, message: "rank \(rank) of \(options.worldSize) does not exist")
+        }
         let plan = plan(epoch: epoch), share = options.batchSize / options.streamCount
         let streams = options.streamCount / options.worldSize
+        let windows = try WindowReader(
+            dataset: dataset, selection: selection, subset: subset, checksDigests: true, pool: pool)
         let reader = dataset.makeReader(), body = BodyDecoder()
         var origins: [JetOrigin] = []
         for stream in rank * streams..<(rank + 1) * streams {
-            for position in step * share..<min((step + 1) * share, plan.rows(ofStream: stream)) {
-                guard let window = plan.window(ofStream: stream, at: position) else { continue }
-                let inner = try WindowReader(
-                    dataset: dataset, selection: selection, subset: subset, checksDigests: true, pool: pool)
-                let jet = try inner.read(window, order: plan.order(of: window)).place(position).jet
-                origins.append(try origin(of: jet, reader, body))
+            var position = step * share
+            let end = min(position + share, plan.rows(ofStream: stream))
+            while position < end, let window = plan.window(ofStream: stream, at: position) {
+                let loaded = try windows.read(window, order: plan.order(of: window))
+                while position < min(end, window.positions.upperBound) {
+                    origins.append(try origin(of: loaded.place(position).jet, reader, body))
+                    position += 1
+                }
             }
         }
         return origins
     }
 
     private func origin(of jet: Int, _ reader: BatchReader, _ body: BodyDecoder) throws -> JetOrigin {
-        let batch = (dataset.firstRows.lastIndex { $0 <= jet } ?? 0)
-        let stored = try reader.read(min(batch, dataset.batchCount - 1)), row = jet - dataset.firstRows[batch]
+        // The last record batch that begins at or before the jet; the list ends with the number of all rows.
+        let batch = dataset.firstRows.dropLast().lastIndex { $0 <= jet } ?? 0
+        let stored = try reader.read(batch), row = jet - dataset.firstRows[batch]
         guard let source = stored.schema.index(of: StoredColumn.source),
             let sourceRow = stored.schema.index(of: StoredColumn.sourceRow)
         else { throw LoaderError(.data, file: dataset.directory, message: "has no column \(StoredColumn.source)") }

@@ -11,8 +11,6 @@ public enum DatasetFailure: Sendable, Equatable {
     case occupied
     /// Bytes are not those that were written.
     case damaged
-    /// Decoding does not give back what was read from the source.
-    case notLossless
     /// The file says something that cannot be true.
     case inconsistent
     /// A format version or feature that this program does not know.

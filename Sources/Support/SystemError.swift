@@ -9,8 +9,6 @@ public enum SystemFailure: Sendable, Equatable {
     case errno(Int32)
     /// The file ended before the bytes that were asked for.
     case truncated
-    /// The file's size is not the one that was recorded.
-    case sizeChanged
 }
 
 extension PlacedError where Code == SystemFailure {

@@ -276,6 +276,16 @@ import Testing
         let origins = try loader.jets(inStep: 1, rank: 2, epoch: 4)
         #expect(origins.map(\.jet) == batch.jets)
         #expect(origins.allSatisfy { $0.input == Package.sample && $0.row == $0.jet })
+        for (step, rank) in [(-1, 0), (9999, 0), (0, 3), (0, -1)] {
+            #expect(throws: LoaderError.self) { try loader.jets(inStep: step, rank: rank, epoch: 0) }
+        }
+
+        // The last batch of an epoch that keeps it: some streams have no more rows for it.
+        let keeping = try Loader(dataset: path, columns: ["event"], options: options { $0.dropLast = false })
+        let all = try keeping.batches()
+        var last: Batch?
+        while let batch = try all.next() { last = batch }
+        #expect(try keeping.jets(inStep: keeping.stepsPerEpoch - 1, rank: 0, epoch: 0).map(\.jet) == last?.jets)
     }
 
     @Test func `for try await gives the same batches, and a cancelled task ends`() async throws {
