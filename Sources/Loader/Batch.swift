@@ -1,80 +1,115 @@
 import Shards
 import Support
 
-/// A batch of jets: whole columns of the original values, jagged.
+/// A batch of jets: columns, features, or both.
 ///
-/// `@unchecked Sendable`: its memory is written before it is handed out and never after, until the last reference is gone
-/// and the memory goes back to the pool.
+/// Its memory is used again for another batch when nobody holds it any more; so it costs no allocation in a steady loop.
+///
+/// `@unchecked Sendable`: it is written by one thread while nobody else has it (`BatchPool` counts its owners), and not
+/// changed after it was handed out until the last owner is gone.
 public final class Batch: @unchecked Sendable {
     /// The epoch it belongs to.
-    public let epoch: Int
+    public internal(set) var epoch = 0
     /// Its number in the epoch.
-    public let step: Int
-    /// The number of each jet in the dataset, in the order of the dataset's record batches.
-    public let jets: [Int]
-    private let columns: JetColumns
-    private let names: [String: Int]
-    private let pool: ColumnPool
-
-    init(epoch: Int, step: Int, jets: [Int], columns: JetColumns, names: [String: Int], pool: ColumnPool) {
-        self.epoch = epoch
-        self.step = step
-        self.jets = jets
-        self.columns = columns
-        self.names = names
-        self.pool = pool
-    }
-
-    deinit {
-        pool.give(back: columns)
-    }
-
+    public internal(set) var step = 0
     /// Jets in the batch.
-    public var rows: Int { columns.rows }
+    public internal(set) var rows = 0
+    let columns: JetColumns
+    let names: [String: Int]
+    let numbers = AlignedBuffer()
+    let sourceNumbers = AlignedBuffer()
+    let featureValues = AlignedBuffer()
+    let featureMask = AlignedBuffer()
+    let featureEnds = AlignedBuffer()
+    /// Values and flags of features that there are.
+    var featureCounts = (values: 0, flags: 0, ends: 0)
 
-    /// Constituents of all its jets.
+    init(fields: [SourceField], names: [String: Int]) {
+        columns = JetColumns(fields: fields)
+        self.names = names
+    }
+
+    /// The number of each jet in its dataset, in the order of the dataset's record batches. Valid as long as the batch.
+    public var jets: UnsafeBufferPointer<Int> { UnsafeBufferPointer(numbers.elements(Int.self, count: rows)) }
+
+    /// For each jet the number of the dataset that it is from; all 0 if there is one only. Valid as long as the batch.
+    public var datasets: UnsafeBufferPointer<Int32> {
+        UnsafeBufferPointer(sourceNumbers.elements(Int32.self, count: rows))
+    }
+
+    /// Constituents of all its jets; 0 if no columns were asked for.
     public var constituents: Int { columns.constituents }
 
-    /// Where each jet's constituents begin, and where the last one's end: `rows + 1` numbers from 0 on. Valid as long as the
-    /// batch.
-    public var offsets: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(columns.offsetNumbers) }
+    /// Where each jet's constituents begin in the columns, and where the last one's end: `rows + 1` numbers from 0 on.
+    /// Valid as long as the batch; empty if no columns were asked for.
+    public var offsets: UnsafeBufferPointer<Int32> {
+        names.isEmpty
+            ? UnsafeBufferPointer(start: nil, count: 0) : UnsafeBufferPointer(columns.offsetNumbers)
+    }
 
-    /// The values of a field: one a jet, or those of all constituents one jet after the other, little-endian. Valid as long
-    /// as the batch. Nil if the field was not asked for.
+    /// The values of a column: one a jet, or those of all constituents one jet after the other, little-endian. Valid as long
+    /// as the batch. Nil if the column was not asked for.
     public func bytes(of name: String) -> UnsafeRawBufferPointer? {
         names[name].map { columns.bytes(of: $0) }
     }
 
-    /// The values of a float32 field, as `bytes(of:)` has them; nil if the field was not asked for or has another type.
+    /// The element type of a column; nil if it was not asked for.
+    public func elementType(of name: String) -> ElementType? { names[name].map { columns.elementType(of: $0) } }
+
+    /// The values of a float32 column, as `bytes(of:)` has them; nil if it was not asked for or has another type.
     public func floats(_ name: String) -> UnsafeBufferPointer<Float>? {
         guard let index = names[name], columns.elementType(of: index) == .float32 else { return nil }
         return columns.bytes(of: index).bindMemory(to: Float.self)
     }
 
-    /// The values of an int64 field, as `bytes(of:)` has them; nil if the field was not asked for or has another type.
+    /// The values of an int64 column, as `bytes(of:)` has them; nil if it was not asked for or has another type.
     public func integers(_ name: String) -> UnsafeBufferPointer<Int64>? {
         guard let index = names[name], columns.elementType(of: index) == .int64 else { return nil }
         return columns.bytes(of: index).bindMemory(to: Int64.self)
     }
+
+    /// Features: `[rows, padLength, features]` row-major, padding 0; or, if jagged ones were asked for,
+    /// `[constituents that survive the cuts, features]`. Empty without features. Valid as long as the batch.
+    public var features: UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(featureValues.elements(Float.self, count: featureCounts.values))
+    }
+
+    /// `[rows, padLength]`: 1 for a constituent, 0 for padding. Empty without padded features. Valid as long as the batch.
+    public var mask: UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(featureMask.elements(UInt8.self, count: featureCounts.flags))
+    }
+
+    /// Where each jet's jagged features begin, counted in constituents, and where the last one's end: `rows + 1` numbers.
+    /// Empty without jagged features. Valid as long as the batch.
+    public var featureOffsets: UnsafeBufferPointer<Int32> {
+        UnsafeBufferPointer(featureEnds.elements(Int32.self, count: featureCounts.ends))
+    }
 }
 
-/// Memory for columns that goes round between batches, so that a steady loop allocates none.
-///
-/// `@unchecked Sendable`: columns lie here only while nobody else has them.
-final class ColumnPool: @unchecked Sendable {
+/// Batches whose memory goes round.
+final class BatchPool: Sendable {
+    private let batches: Monitor<[Batch]>
+    private let limit: Int
     private let fields: [SourceField]
-    private let isEmpty = Monitor(0)
-    private var free: [JetColumns] = []
+    private let names: [String: Int]
 
-    init(fields: [SourceField]) {
+    /// - Parameter limit: How many batches are kept; more than are ready or being made or used at once are no use.
+    init(fields: [SourceField], names: [String: Int], limit: Int) {
         self.fields = fields
+        self.names = names
+        self.limit = limit
+        var none: [Batch] = []
+        none.reserveCapacity(limit)
+        batches = Monitor(none)
     }
 
-    func take() -> JetColumns {
-        isEmpty.update { _ in free.popLast() } ?? JetColumns(fields: fields)
-    }
-
-    func give(back columns: JetColumns) {
-        isEmpty.update { _ in free.append(columns) }
+    /// A batch that nobody else has.
+    func take() -> Batch {
+        batches.update { batches in
+            for index in batches.indices where isKnownUniquelyReferenced(&batches[index]) { return batches[index] }
+            let fresh = Batch(fields: fields, names: names)
+            if batches.count < limit { batches.append(fresh) }
+            return fresh
+        }
     }
 }

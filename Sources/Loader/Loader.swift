@@ -18,46 +18,36 @@ public final class Loader: Sendable {
     public let dataset: Dataset
     /// The options.
     public let options: LoaderOptions
-    private let selection: FieldSelection
-    private let rows: [Int]
-    private let subset: Subset?
-    private let pool: ColumnPool
+    /// What batches hold.
+    public let contents: LoaderContents
+    let parts: [DatasetPart]
+    let pool: BatchPool
 
     /// Opens a dataset for loading.
-    /// - Parameter columns: Fields of the source that batches have; nil: all of them.
+    /// - Parameter columns: Columns that batches have; nil: all of the source's.
     /// - Throws: `LoaderError` for what cannot be, before anything is read; what opening the dataset throws.
-    public init(dataset directory: String, columns: [String]? = nil, options: LoaderOptions = LoaderOptions()) throws {
+    public convenience init(
+        dataset directory: String, columns: [String]? = nil, options: LoaderOptions = LoaderOptions()
+    ) throws {
+        try self.init(dataset: directory, contents: LoaderContents(columns: columns), options: options)
+    }
+
+    /// Opens a dataset for loading columns, features, or both.
+    /// - Throws: `LoaderError` for what cannot be, before anything is read; what opening the dataset throws.
+    public init(dataset directory: String, contents: LoaderContents, options: LoaderOptions = LoaderOptions()) throws {
         let dataset = try Dataset(directory: directory)
         self.dataset = dataset
         self.options = options
-        selection = try FieldSelection(
-            catalogue: dataset.catalogue, columns: columns, split: options.split, file: directory)
-        let part = options.split.flatMap { name in dataset.index.splits.firstIndex(of: name) }
-        let taking = try (0..<dataset.batchCount).map { batch in
-            let record = dataset.record(ofBatch: batch)
-            guard options.split != nil else { return record.rows }
-            guard let part, record.splits.indices.contains(part) else {
-                throw LoaderError(
-                    .options, file: directory, message: "its index does not know the split '\(options.split ?? "")'")
-            }
-            return record.splits[part]
-        }
-        subset = options.limit.map { Subset(rows: taking, limit: $0, seed: options.limitSeed) }
-        rows = subset?.rows ?? taking
-        try options.check(rows: rows.reduce(0, +), file: directory)
-        for shard in dataset.catalogue.shards {
-            let path = "\(directory)/\(shard.file)"
-            guard (try? InputFile(path: path).size) == shard.bytes else {
-                throw LoaderError(
-                    .data, file: path, message: "is missing or has another size than the \(shard.bytes) bytes recorded",
-                    advice: "run 'pando repair \(directory)'")
-            }
-        }
-        pool = ColumnPool(fields: dataset.catalogue.encoding.fields)
+        self.contents = contents
+        parts = [try DatasetPart(dataset: dataset, contents: contents, options: options)]
+        try options.check(rows: parts.reduce(0) { $0 + $1.jetCount }, file: directory)
+        pool = BatchPool(
+            fields: parts[0].selection.encoding.fields, names: parts[0].selection.names,
+            limit: options.prefetch + options.threads + 4)
     }
 
     /// Jets that take part in an epoch.
-    public var jetCount: Int { rows.reduce(0, +) }
+    public var jetCount: Int { parts.reduce(0) { $0 + $1.jetCount } }
 
     /// Batches of an epoch: the same number on every rank.
     public var stepsPerEpoch: Int {
@@ -71,7 +61,7 @@ public final class Loader: Sendable {
     /// The plan of an epoch.
     public func plan(epoch: Int) -> ShufflePlan {
         ShufflePlan(
-            rows: rows, streams: options.streamCount, window: options.windowLength, shuffles: options.shuffle,
+            rows: parts[0].rows, streams: options.streamCount, window: options.windowLength, shuffles: options.shuffle,
             seed: options.seed, epoch: epoch)
     }
 
@@ -108,9 +98,13 @@ public final class Loader: Sendable {
     }
 
     private func makeQueue(epoch: Int, first: Int) -> BatchQueue {
-        BatchQueue(
-            loader: self, selection: selection, subset: subset, plan: plan(epoch: epoch), first: first,
-            steps: stepsPerEpoch, pool: pool)
+        let streams = options.streamCount / options.worldSize
+        return BatchQueue(
+            loader: self,
+            plan: EpochPlan(
+                epoch: epoch, parts: parts, plans: [plan(epoch: epoch)],
+                streams: options.rank * streams..<(options.rank + 1) * streams,
+                share: options.batchSize / options.streamCount), first: first)
     }
 
     /// Where each jet of a batch came from, without reading what lies before it.
@@ -125,51 +119,27 @@ public final class Loader: Sendable {
             throw LoaderError(
                 .rank, file: dataset.directory, message: "rank \(rank) of \(options.worldSize) does not exist")
         }
+        var reader = try OriginReader(dataset: dataset)
         let plan = plan(epoch: epoch), share = options.batchSize / options.streamCount
         let streams = options.streamCount / options.worldSize
-        let windows = try WindowReader(
-            dataset: dataset, selection: selection, subset: subset, checksDigests: true, pool: pool)
-        let reader = dataset.makeReader(), body = BodyDecoder()
+        let windows = StoredReader(part: parts[0], checksDigests: true)
         var origins: [JetOrigin] = []
         for stream in rank * streams..<(rank + 1) * streams {
             var position = step * share
             let end = min(position + share, plan.rows(ofStream: stream))
+            let order = WindowOrder(), buffer = WindowBuffer()
             while position < end, let window = plan.window(ofStream: stream, at: position) {
-                let loaded = try windows.read(window, order: plan.order(of: window))
+                try buffer.fill(window, of: plan, from: windows, store: parts[0].store, order: order)
+                defer { buffer.release(to: parts[0].store) }
                 while position < min(end, window.positions.upperBound) {
-                    origins.append(try origin(of: loaded.place(position).jet, reader, body))
+                    let place = buffer.rows[position - window.positions.lowerBound]
+                    origins.append(try reader.origin(of: Int(place.from.pointee.first_row + place.row)))
                     position += 1
                 }
             }
         }
         return origins
     }
-
-    private func origin(of jet: Int, _ reader: BatchReader, _ body: BodyDecoder) throws -> JetOrigin {
-        // The last record batch that begins at or before the jet; the list ends with the number of all rows.
-        let batch = dataset.firstRows.dropLast().lastIndex { $0 <= jet } ?? 0
-        let stored = try reader.read(batch), row = jet - dataset.firstRows[batch]
-        guard let source = stored.schema.index(of: StoredColumn.source),
-            let sourceRow = stored.schema.index(of: StoredColumn.sourceRow)
-        else { throw LoaderError(.data, file: dataset.directory, message: "has no column \(StoredColumn.source)") }
-        let input =
-            Int(try stored.values(ofColumn: source, as: UInt16.self, using: body)[row])
-            + dataset.shard(ofBatch: batch).sourceOffset
-        let inputs = dataset.catalogue.provenance.inputs
-        return JetOrigin(
-            jet: jet, input: inputs.indices.contains(input) ? inputs[input].name : "",
-            row: Int(try stored.values(ofColumn: sourceRow, as: Int64.self, using: body)[row]))
-    }
-}
-
-/// Where a jet came from.
-public struct JetOrigin: Sendable, Equatable {
-    /// Its number in the dataset.
-    public var jet: Int
-    /// The input file.
-    public var input: String
-    /// The row in the input file.
-    public var row: Int
 }
 
 /// The batches of an epoch, one after the other. Not Sendable: the training loop owns it.

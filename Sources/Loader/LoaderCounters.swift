@@ -6,11 +6,18 @@ public struct LoaderCounters: Codable, Sendable, Equatable {
     public var recordBatches = 0
     /// Bytes of them in the shards.
     public var storedBytes = 0
+    /// Batches that were handed out.
+    public var batches = 0
     /// Seconds that the consumer has waited for batches.
     public var stalled = 0.0
 
     /// Nothing yet.
     public init() {}
+
+    mutating func add(_ counts: StoredReader.Counts, since before: StoredReader.Counts) {
+        recordBatches += counts.batches - before.batches
+        storedBytes += counts.bytes - before.bytes
+    }
 
     /// Seconds of a clock that only goes forward.
     static var now: Double {

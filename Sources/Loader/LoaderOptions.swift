@@ -44,6 +44,13 @@ public struct LoaderOptions: Sendable, Equatable {
     /// The record batches of a window.
     var windowLength: Int { window ?? max(4, batchSize / max(1, streamCount)) }
 
+    /// Record batches that stay in memory: the windows of this rank's streams, at most one and a half times as long as asked
+    /// for, and one for each thread that reads ahead.
+    func storeCapacity(batches: Int) -> Int {
+        let streams = streamCount / max(1, worldSize)
+        return min(batches, (streams + threads) * (windowLength + windowLength / 2))
+    }
+
     /// Identifies what decides the sequence; ranks, threads and prefetching do not.
     var digest: Digest {
         let text =

@@ -175,7 +175,12 @@ public struct Splits: Codable, Sendable, Equatable {
 
     /// The number of the split for the numbers of an event.
     public func part(of event: [UInt64]) -> Int {
-        let hash = event.withUnsafeBytes { Digest(of: $0).value }
+        event.withUnsafeBytes { part(ofEvent: $0) }
+    }
+
+    /// The number of the part for the bytes of an event's numbers one after the other.
+    public func part(ofEvent bytes: UnsafeRawBufferPointer) -> Int {
+        let hash = Digest(of: bytes).value
         // 53 bits suffice and make the fraction exact.
         let fraction = Double(hash >> 11) * 0x1p-53
         return parts.firstIndex { fraction < $0.below } ?? max(0, parts.count - 1)

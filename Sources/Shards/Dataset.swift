@@ -16,7 +16,8 @@ public final class Dataset: Sendable {
     /// The number of the first row of each record batch, and the number of all rows.
     public let firstRows: [Int]
     private let places: [(shard: Int, batch: Int)]
-    private let schema: ArrowSchema
+    /// The schema of all shards.
+    public let schema: ArrowSchema
 
     /// Opens the dataset in `directory`.
     /// - Throws: `DatasetError`: `notADataset` if there is none or its conversion has not finished, `damaged` if catalogue

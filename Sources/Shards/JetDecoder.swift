@@ -8,18 +8,28 @@ import Support
 public final class JetDecoder {
     private let encoding: JetEncoding
     private let decoder = BodyDecoder()
-    private let constituentFields: [SourceField]
+    /// Numbers of the constituent fields: what exceptions name.
+    private let constituentFields: [Int]
+    /// Numbers of the fields px, py, pz, E; empty without a lattice.
+    private let momentum: [Int]
     private var masses: pando_masses
-    private var scratch: [String: AlignedBuffer] = [:]
+    private var whole: (schema: ArrowSchema, stored: StoredJets)?
     private let axisEta = AlignedBuffer()
     private let axisPhi = AlignedBuffer()
-    private let axisOfConstituent = (AlignedBuffer(), AlignedBuffer())
+    private let constituentEta = AlignedBuffer()
+    private let constituentPhi = AlignedBuffer()
+    private let codes = AlignedBuffer()
+    private let ignored = AlignedBuffer()
+    private let energy = AlignedBuffer()
 
     /// A decoder for shards of this encoding.
     /// - Throws: `DatasetError` with code `inconsistent` if the encoding names fields that it does not have.
     public init(encoding: JetEncoding, file: String) throws {
         self.encoding = encoding
-        constituentFields = encoding.constituentFields
+        constituentFields = encoding.fields.indices.filter { encoding.fields[$0].role == .constituent }
+        momentum = (encoding.lattice?.momentum ?? []).map { name in
+            encoding.fields.firstIndex { $0.name == name } ?? 0
+        }
         masses = pando_masses(encoding.lattice?.masses ?? [])
         guard encoding.version == 1 else {
             throw DatasetError(
@@ -51,164 +61,168 @@ public final class JetDecoder {
 
     /// Decodes all fields of a batch into `columns`, which must have been made for the encoding's fields.
     /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column is missing or of another type.
-    /// - Parameter isWanted: Which of the encoding's fields to decode; contents of the others are not defined. Nil: all.
-    public func decode(
-        _ batch: RecordBatch, into columns: JetColumns, file: String, isWanted: [Bool]? = nil
-    ) throws {
-        var stored = StoredBatch(batch: batch, decoder: decoder, file: file)
-        let offsets = try constituentOffsets(&stored)
-        columns.resize(rows: batch.rowCount, constituents: offsets.count)
-        columns.offsetNumbers.baseAddress?.update(from: offsets.numbers, count: batch.rowCount + 1)
-        let count = offsets.count
+    public func decode(_ batch: RecordBatch, into columns: JetColumns, file: String) throws {
+        let stored: StoredJets
+        if let whole, whole.schema == batch.schema {
+            stored = whole.stored
+        } else {
+            let all = encoding.fields.map { _ in true }
+            stored = StoredJets(
+                try StoredSelection(encoding: encoding, schema: batch.schema, isWanted: all, file: file))
+            whole = (batch.schema, stored)
+        }
+        try stored.read(batch, using: decoder, file: file)
+        try decode(stored, into: columns, file: file)
+    }
 
-        let needed = isWanted.map(neededFields)
-        for (index, field) in encoding.fields.enumerated() where field.storage != .lattice && needed?[index] ?? true {
-            let values = field.role == .constituent ? count : batch.rowCount
-            let target = columns.fields[index].base
-            switch field.storage {
+    /// Decodes the fields that `stored` was selected for into `columns`, which must have been made for the encoding's
+    /// fields; contents of the others are not defined.
+    /// - Throws: `DatasetError` with code `inconsistent` if an exception names what is not there.
+    public func decode(_ stored: StoredJets, into columns: JetColumns, file: String) throws(DatasetError) {
+        let selection = stored.selection
+        columns.resize(rows: stored.rows, constituents: stored.constituents)
+        columns.offsets.base.copyMemory(from: stored.offsets.base, byteCount: (stored.rows + 1) * 4)
+        for (index, place) in selection.places.enumerated() {
+            guard let place else { continue }
+            let count = stored.count(of: place), target = columns.fields[index].base
+            let floats = target.assumingMemoryBound(to: Float.self)
+            switch encoding.fields[index].storage {
             case .plain, .lattice:
-                try stored.read(
-                    field.name, type: field.type.arrow, list: field.role == .constituent, count: values, into: target)
-            case .float16:
-                let memory = memory(field.name, values * 2)
-                try stored.read(field.name, type: .float16, list: true, count: values, into: memory)
-                pando_widen_half(
-                    values, memory.assumingMemoryBound(to: UInt16.self), target.assumingMemoryBound(to: Float.self))
-            case .int16:
-                let memory = memory(field.name, values * 2)
-                try stored.read(field.name, type: .int16, list: true, count: values, into: memory)
-                pando_widen_int16(
-                    values, memory.assumingMemoryBound(to: Int16.self), target.assumingMemoryBound(to: Float.self))
-            case .int8:
-                let memory = memory(field.name, values)
-                try stored.read(field.name, type: .int8, list: true, count: values, into: memory)
-                pando_widen_int8(
-                    values, memory.assumingMemoryBound(to: Int8.self), target.assumingMemoryBound(to: Float.self))
+                target.copyMemory(
+                    from: stored.values(place, as: UInt8.self), byteCount: count * selection.columns[place].width)
+            case .float16: pando_widen_half(count, stored.values(place, as: UInt16.self), floats)
+            case .int16: pando_widen_int16(count, stored.values(place, as: Int16.self), floats)
+            case .int8: pando_widen_int8(count, stored.values(place, as: Int8.self), floats)
             }
         }
-        if let lattice = encoding.lattice, isWanted.map({ hasMomentum(lattice, $0) }) ?? true {
-            try decodeMomenta(lattice, &stored, columns)
+        if selection.hasMomenta, let lattice = selection.lattice {
+            var input = latticeInput(lattice, stored)
+            energy.reserve(stored.constituents * 4)
+            func out(_ component: Int) -> UnsafeMutablePointer<Float> {
+                columns.fields[momentum[component]].base.assumingMemoryBound(to: Float.self)
+            }
+            pando_decode_momenta(
+                stored.constituents, &input, constituentEta.numbers, constituentPhi.numbers, &masses, out(0), out(1),
+                out(2), lattice.energyULP == nil ? energy.base.assumingMemoryBound(to: Float.self) : out(3))
         }
-        try applyExceptions(&stored, columns)
-    }
-
-    private func hasMomentum(_ lattice: LatticeMomenta, _ isWanted: [Bool]) -> Bool {
-        lattice.momentum.contains { isWanted[field($0)] }
-    }
-
-    /// The wanted fields and those that momenta on the lattice are made from.
-    private func neededFields(_ isWanted: [Bool]) -> [Bool] {
-        guard let lattice = encoding.lattice, hasMomentum(lattice, isWanted) else { return isWanted }
-        var needed = isWanted
-        for name in lattice.axis + [lattice.pdgId] { needed[field(name)] = true }
-        return needed
-    }
-
-    private func memory(_ name: String, _ bytes: Int) -> UnsafeMutableRawPointer {
-        let buffer = scratch[name] ?? AlignedBuffer()
-        scratch[name] = buffer
-        buffer.reserve(bytes)
-        return buffer.base
-    }
-
-    private func field(_ name: String) -> Int { encoding.fields.firstIndex { $0.name == name } ?? 0 }
-
-    /// Offsets of the constituent columns, from the first of them; all share them.
-    private func constituentOffsets(
-        _ stored: inout StoredBatch
-    ) throws -> (numbers: UnsafePointer<Int32>, count: Int) {
-        let rows = stored.batch.rowCount
-        let memory = memory("offsets", (rows + 1) * 4).assumingMemoryBound(to: Int32.self)
-        let first = constituentFields.first.map { $0.storage == .lattice ? StoredColumn.pt : $0.name }
-        guard let first else {
-            memory.initialize(repeating: 0, count: rows + 1)
-            return (UnsafePointer(memory), 0)
+        try forEachException(stored, file: file) { place, field, bits in
+            columns.fields[field].base.assumingMemoryBound(to: UInt32.self)[place] = bits
         }
-        return (UnsafePointer(memory), try stored.readOffsets(first, into: memory))
     }
 
-    private func decodeMomenta(_ lattice: LatticeMomenta, _ stored: inout StoredBatch, _ columns: JetColumns) throws {
-        let count = columns.constituents
-        func list<T>(_ name: String, _ type: ArrowType, as: T.Type) throws -> UnsafeMutablePointer<T> {
-            let memory = memory(name, count * MemoryLayout<T>.size)
-            try stored.read(name, type: type, list: true, count: count, into: memory)
-            return memory.assumingMemoryBound(to: T.self)
-        }
-        let pt = try list(StoredColumn.pt, .float16, as: UInt16.self)
-        let deta = try list(StoredColumn.deta, .int16, as: Int16.self)
-        let dphi = try list(StoredColumn.dphi, .int16, as: Int16.self)
-        let fixEta = try list(StoredColumn.fixEta, .int8, as: Int8.self)
-        let fixPhi = try list(StoredColumn.fixPhi, .int8, as: Int8.self)
-        let ulp: UnsafeMutablePointer<Int8>
-        if lattice.predictsEnergy {
-            ulp = try list(StoredColumn.energyULP, .int8, as: Int8.self)
-        } else {
-            ulp = memory(StoredColumn.energyULP, count).assumingMemoryBound(to: Int8.self)
-            ulp.initialize(repeating: 0, count: count)
-        }
-        let codes = columns.fields[field(lattice.pdgId)].elements(Float.self, count: count)
-        let pdg = memory("pdg", count * 2).assumingMemoryBound(to: Int16.self)
-        let ignored = memory("ignored", count * 4).assumingMemoryBound(to: UInt32.self)
-        pando_narrow_int16(count, codes.baseAddress, pdg, ignored, 0)
-        let (eta, phi) = axisIndices(lattice, columns)
-        var input = pando_lattice(
-            pt: pt, deta: deta, dphi: dphi, fix_eta: fixEta, fix_phi: fixPhi, energy_ulp: ulp, pdg: pdg)
-        let out = lattice.momentum.map { columns.fields[field($0)].base.assumingMemoryBound(to: Float.self) }
-        let energy = lattice.predictsEnergy ? out[3] : memory("energy", count * 4).assumingMemoryBound(to: Float.self)
-        pando_decode_momenta(count, &input, eta, phi, &masses, out[0], out[1], out[2], energy)
-    }
-
-    /// Lattice indices of each constituent's jet axis.
-    private func axisIndices(
-        _ lattice: LatticeMomenta, _ columns: JetColumns
-    ) -> (UnsafePointer<Int32>, UnsafePointer<Int32>) {
-        let rows = columns.rows, count = columns.constituents
+    /// The columns for the kernels; lattice indices of each constituent's jet axis lie ready afterwards.
+    private func latticeInput(_ lattice: StoredSelection.Lattice, _ stored: StoredJets) -> pando_lattice {
+        let rows = stored.rows, count = stored.constituents, offsets = stored.offsetNumbers.baseAddress
         axisEta.reserve(rows * 4)
         axisPhi.reserve(rows * 4)
-        axisOfConstituent.0.reserve(count * 4)
-        axisOfConstituent.1.reserve(count * 4)
-        let eta = axisEta.elements(Int32.self, count: rows), phi = axisPhi.elements(Int32.self, count: rows)
-        let etas = axisOfConstituent.0.elements(Int32.self, count: count)
-        let phis = axisOfConstituent.1.elements(Int32.self, count: count)
+        constituentEta.reserve(count * 4)
+        constituentPhi.reserve(count * 4)
         pando_axis_index(
-            rows, columns.fields[field(lattice.axis[0])].elements(Float.self, count: rows).baseAddress,
-            columns.fields[field(lattice.axis[1])].elements(Float.self, count: rows).baseAddress, eta.baseAddress,
-            phi.baseAddress)
-        pando_repeat(rows, columns.offsetNumbers.baseAddress, eta.baseAddress, etas.baseAddress)
-        pando_repeat(rows, columns.offsetNumbers.baseAddress, phi.baseAddress, phis.baseAddress)
-        return (
-            UnsafePointer(axisOfConstituent.0.base.assumingMemoryBound(to: Int32.self)),
-            UnsafePointer(axisOfConstituent.1.base.assumingMemoryBound(to: Int32.self))
-        )
+            rows, stored.values(lattice.axisEta, as: Float.self), stored.values(lattice.axisPhi, as: Float.self),
+            axisEta.numbers, axisPhi.numbers)
+        pando_repeat(rows, offsets, axisEta.numbers, constituentEta.numbers)
+        pando_repeat(rows, offsets, axisPhi.numbers, constituentPhi.numbers)
+        return pando_lattice(
+            pt: stored.values(lattice.pt, as: UInt16.self), deta: stored.values(lattice.deta, as: Int16.self),
+            dphi: stored.values(lattice.dphi, as: Int16.self), fix_eta: stored.values(lattice.fixEta, as: Int8.self),
+            fix_phi: stored.values(lattice.fixPhi, as: Int8.self), energy_ulp: energyResiduals(lattice, stored),
+            pdg: pdgCodes(lattice, stored))
     }
 
-    private func applyExceptions(_ stored: inout StoredBatch, _ columns: JetColumns) throws {
-        guard stored.has(StoredColumn.exceptionPosition) else { return }
-        let rows = columns.rows
-        let offsets = memory("x_offsets", (rows + 1) * 4).assumingMemoryBound(to: Int32.self)
-        let count = try stored.readOffsets(StoredColumn.exceptionPosition, into: offsets)
-        let positions = memory(StoredColumn.exceptionPosition, count * 2).assumingMemoryBound(to: UInt16.self)
-        let fields = memory(StoredColumn.exceptionField, count).assumingMemoryBound(to: UInt8.self)
-        let bits = memory(StoredColumn.exceptionBits, count * 4).assumingMemoryBound(to: UInt32.self)
-        try stored.read(StoredColumn.exceptionPosition, type: .uint16, list: true, count: count, into: positions)
-        try stored.read(StoredColumn.exceptionField, type: .uint8, list: true, count: count, into: fields)
-        try stored.read(StoredColumn.exceptionBits, type: .uint32, list: true, count: count, into: bits)
-        let targets = constituentFields.map { columns.fields[field($0.name)].base.assumingMemoryBound(to: UInt32.self) }
-        let jets = columns.offsetNumbers
-        for row in 0..<rows {
-            for entry in Int(offsets[row])..<Int(offsets[row + 1]) {
+    private func energyResiduals(_ lattice: StoredSelection.Lattice, _ stored: StoredJets) -> UnsafePointer<Int8> {
+        if let place = lattice.energyULP { return UnsafePointer(stored.values(place, as: Int8.self)) }
+        // Not predicted: what comes out is not used.
+        return UnsafePointer(stored.values(lattice.fixEta, as: Int8.self))
+    }
+
+    private func pdgCodes(_ lattice: StoredSelection.Lattice, _ stored: StoredJets) -> UnsafePointer<Int16> {
+        let column = stored.selection.columns[lattice.pdgId], count = stored.constituents
+        if column.type == .int16 { return UnsafePointer(stored.values(lattice.pdgId, as: Int16.self)) }
+        codes.reserve(count * 2)
+        ignored.reserve(count * 8)
+        let narrow = codes.base.assumingMemoryBound(to: Int16.self)
+        let mismatches = ignored.base.assumingMemoryBound(to: UInt32.self)
+        let wide = (ignored.base + count * 4).assumingMemoryBound(to: Float.self)
+        switch column.type {
+        case .float16: pando_widen_half(count, stored.values(lattice.pdgId, as: UInt16.self), wide)
+        case .int8: pando_widen_int8(count, stored.values(lattice.pdgId, as: Int8.self), wide)
+        default: wide.update(from: stored.values(lattice.pdgId, as: Float.self), count: count)
+        }
+        pando_narrow_int16(count, wide, narrow, mismatches, 0)
+        return UnsafePointer(narrow)
+    }
+
+    /// Calls `body` with the constituent, the field of the encoding and the bits of each exception of a selected field.
+    @inline(__always)
+    private func forEachException(
+        _ stored: StoredJets, file: String, _ body: (_ constituent: Int, _ field: Int, _ bits: UInt32) -> Void
+    ) throws(DatasetError) {
+        guard let places = stored.selection.exceptions else { return }
+        let positions = stored.values(places.position, as: UInt16.self)
+        let fields = stored.values(places.field, as: UInt8.self), bits = stored.values(places.bits, as: UInt32.self)
+        let ends = stored.exceptionNumbers, jets = stored.offsetNumbers
+        guard stored.exceptions > 0 else { return }
+        for row in 0..<stored.rows {
+            for entry in Int(ends[row])..<Int(ends[row + 1]) {
                 let place = Int(jets[row]) + Int(positions[entry]), number = Int(fields[entry])
                 guard place < Int(jets[row + 1]), number < constituentFields.count,
-                    constituentFields[number].type == .float32
+                    encoding.fields[constituentFields[number]].type == .float32
                 else {
                     throw DatasetError(
-                        .inconsistent, file: stored.file, place: "row \(row), exception \(entry - Int(offsets[row]))",
+                        .inconsistent, file: file, place: "row \(row), exception \(entry - Int(ends[row]))",
                         message: "names constituent \(positions[entry]) and field \(number), which are not there")
                 }
-                targets[number][place] = bits[entry]
+                body(place, constituentFields[number], bits[entry])
             }
         }
     }
+
+    /// Decodes pt (GeV), eta and phi (rad) of constituents as CMS stored them, without going through four-momenta; where the
+    /// source's px, py or pz are not those of the lattice, from these. Each has room for all constituents of `stored`,
+    /// which was selected with angles.
+    /// - Throws: `DatasetError` with code `inconsistent` if an exception names what is not there.
+    public func decodeAngles(
+        _ stored: StoredJets, pt: UnsafeMutablePointer<Float>, eta: UnsafeMutablePointer<Float>,
+        phi: UnsafeMutablePointer<Float>, file: String
+    ) throws(DatasetError) {
+        guard let lattice = stored.selection.lattice else { return }
+        var input = latticeInput(lattice, stored)
+        pando_widen_half(stored.constituents, input.pt, pt)
+        pando_decode_angles(stored.constituents, &input, constituentEta.numbers, constituentPhi.numbers, eta, phi)
+        // The exceptions of one constituent follow each other.
+        var last = -1
+        var p = SIMD4<Float>()
+        try forEachException(stored, file: file) { place, field, bits in
+            guard let component = momentum.prefix(3).firstIndex(of: field) else { return }
+            if place != last { p = momenta(of: place, input) }
+            last = place
+            p[component] = Float(bitPattern: bits)
+            let z = Double(p.z), transverse = (Double(p.x) * Double(p.x) + Double(p.y) * Double(p.y)).squareRoot()
+            var (angle, x, y) = (0.0, Double(p.x), Double(p.y))
+            withUnsafePointer(to: z) { z in
+                withUnsafePointer(to: transverse) { pando_pseudorapidity(1, z, $0, &angle) }
+            }
+            eta[place] = Float(angle)
+            pando_azimuth(1, &y, &x, &angle)
+            phi[place] = Float(angle)
+            pt[place] = Float(transverse)
+        }
+    }
+
+    /// px, py, pz, E of one constituent of the lattice.
+    private func momenta(of place: Int, _ all: pando_lattice) -> SIMD4<Float> {
+        var one = pando_lattice(
+            pt: all.pt + place, deta: all.deta + place, dphi: all.dphi + place, fix_eta: all.fix_eta + place,
+            fix_phi: all.fix_phi + place, energy_ulp: all.energy_ulp + place, pdg: all.pdg + place)
+        var (x, y, z, energy) = (Float(), Float(), Float(), Float())
+        pando_decode_momenta(
+            1, &one, constituentEta.numbers + place, constituentPhi.numbers + place, &masses, &x, &y, &z, &energy)
+        return SIMD4(x, y, z, energy)
+    }
+}
+
+extension AlignedBuffer {
+    fileprivate var numbers: UnsafeMutablePointer<Int32> { base.assumingMemoryBound(to: Int32.self) }
 }
 
 extension pando_masses {
@@ -226,58 +240,5 @@ extension pando_masses {
                 table.storeBytes(of: entry.mass, toByteOffset: 8 * index, as: Double.self)
             }
         }
-    }
-}
-
-/// Columns of a record batch by name, with types checked.
-private struct StoredBatch {
-    let batch: RecordBatch
-    let decoder: BodyDecoder
-    let file: String
-
-    func has(_ name: String) -> Bool { batch.schema.fields.contains { $0.name == name } }
-
-    private func column(_ name: String) throws -> ColumnView {
-        guard let index = batch.schema.fields.firstIndex(where: { $0.name == name }) else {
-            throw DatasetError(.inconsistent, file: file, place: "column \(name)", message: "is missing")
-        }
-        return try batch.column(index)
-    }
-
-    func read(_ name: String, type: ArrowType, list: Bool, count: Int, into memory: UnsafeMutableRawPointer) throws {
-        let column = try column(name)
-        let expected: ArrowType = list ? .list(type) : type
-        guard column.type == expected else {
-            throw DatasetError(
-                .inconsistent, file: file, place: "column \(name)",
-                message: "has type \(column.type), expected \(expected)")
-        }
-        let found = list ? column.childLength ?? 0 : column.length
-        guard found == count, column.values.byteCount == count * (type.byteWidth ?? 0) else {
-            throw DatasetError(
-                .inconsistent, file: file, place: "column \(name)", message: "has \(found) values, expected \(count)")
-        }
-        try batch.decode(
-            column.values, into: UnsafeMutableRawBufferPointer(start: memory, count: column.values.byteCount),
-            using: decoder)
-    }
-
-    /// Offsets of a list column, which must begin at 0 and end at its last value.
-    func readOffsets(_ name: String, into memory: UnsafeMutablePointer<Int32>) throws -> Int {
-        let column = try column(name)
-        guard case .list = column.type else {
-            throw DatasetError(
-                .inconsistent, file: file, place: "column \(name)", message: "has type \(column.type), expected lists")
-        }
-        let rows = batch.rowCount
-        try batch.decodeOffsets(
-            of: column, into: UnsafeMutableBufferPointer(start: memory, count: rows + 1), using: decoder)
-        let count = Int(memory[rows])
-        guard memory[0] == 0, count == column.childLength else {
-            throw DatasetError(
-                .inconsistent, file: file, place: "column \(name)",
-                message: "lists cover values \(memory[0])..<\(count), expected 0..<\(column.childLength ?? 0)")
-        }
-        return count
     }
 }

@@ -145,6 +145,13 @@ public enum Directory {
         access(path, F_OK) == 0
     }
 
+    /// The size of a regular file in bytes; nil if there is none that can be asked.
+    public static func fileSize(_ path: String) -> Int? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return Int(status.st_size)
+    }
+
     /// Whether this is a directory.
     public static func isDirectory(_ path: String) -> Bool {
         var status = stat()

@@ -18,6 +18,10 @@ struct BenchLoaderCommand: ParsableCommand {
     var dataset: String
     @Option(help: "Columns of the batches, separated by commas; default: all.")
     var columns: String?
+    @Option(help: "Features of constituents, separated by commas: pt,eta_rel,phi_rel; or 'released'; or a JSON file.")
+    var features: String?
+    @Option(help: "Constituents a jet that features are padded or cut to.")
+    var pad = 128
     @Option(help: "Jets a global batch.")
     var batchSize = 256
     @Option(help: "Record batches that a stream shuffles together; default: as many as a good shuffle needs.")
@@ -53,6 +57,17 @@ struct BenchLoaderCommand: ParsableCommand {
         var threads: Int
     }
 
+    private func featureConfiguration() throws -> FeatureConfiguration? {
+        guard let features else { return nil }
+        if features == "released" { return .released }
+        if features.hasSuffix(".json") {
+            let text = try InputFile(path: features).readAll(limit: 1 << 20)
+            return try FeatureConfiguration(json: String(decoding: text, as: UTF8.self))
+        }
+        let names = features.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        return try FeatureConfiguration(names.map { Feature($0) }, padLength: pad)
+    }
+
     func run() throws {
         var options = LoaderOptions()
         options.batchSize = batchSize
@@ -62,8 +77,9 @@ struct BenchLoaderCommand: ParsableCommand {
         options.checksDigests = !noDigests
         options.threads = threads ?? Machine.usableCores
         let names = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        let contents = LoaderContents(columns: names, features: try featureConfiguration())
         let started = Date()
-        let loader = try Loader(dataset: dataset, columns: names, options: options)
+        let loader = try Loader(dataset: dataset, contents: contents, options: options)
         var outcome = Outcome(threads: options.threads)
         for epoch in 0..<epochs {
             let batches = try loader.batches(epoch: epoch)

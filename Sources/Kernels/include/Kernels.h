@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "FeatureKernels.h"
+#include "GatherKernels.h"
 #include "HDF5Kernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.

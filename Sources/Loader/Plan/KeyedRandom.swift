@@ -11,6 +11,17 @@ public struct KeyedRandom: Sendable {
         state = key.map(\.littleEndian).withUnsafeBytes { Digest(of: $0).value }
     }
 
+    /// Numbers from a state on.
+    init(state: UInt64) {
+        self.state = state
+    }
+
+    /// The first state for a key of five words, without an array of them.
+    static func state(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64, _ e: UInt64) -> UInt64 {
+        let key = (a.littleEndian, b.littleEndian, c.littleEndian, d.littleEndian, e.littleEndian)
+        return withUnsafeBytes(of: key) { Digest(of: $0).value }
+    }
+
     /// The next 64 bits.
     @inlinable
     public mutating func next() -> UInt64 {

@@ -136,8 +136,7 @@ public struct ShufflePlan: Sendable {
     /// with a window as long as a batch takes rows from a stream.
     public func order(of window: Window) -> [Int32] {
         guard shuffles else { return (0..<Int32(clamping: window.positions.count)).map { $0 } }
-        var random = KeyedRandom(
-            2, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
+        var random = KeyedRandom(state: orderState(of: window))
         // 32 bits of key, 32 of the row, in one number to sort by.
         var keys: [UInt64] = []
         keys.reserveCapacity(window.positions.count)
@@ -152,5 +151,10 @@ public struct ShufflePlan: Sendable {
         }
         keys.sort()
         return keys.map { Int32(truncatingIfNeeded: $0 & 0xffff_ffff) }
+    }
+
+    /// The state that the random numbers of a window's order begin with.
+    func orderState(of window: Window) -> UInt64 {
+        KeyedRandom.state(2, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
     }
 }

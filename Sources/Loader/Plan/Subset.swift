@@ -1,7 +1,7 @@
 /// The first N jets of a random order of those that take part: nested, as a smaller N takes some of the same jets.
 struct Subset: Sendable {
     /// Of each record batch the jets that are taken, counted among those that take part, rising; 4 bytes a jet.
-    private let chosen: [[Int32]]
+    let chosen: [[Int32]]
 
     /// A subset of `limit` jets.
     /// - Parameter rows: How many jets of each record batch take part.
@@ -27,10 +27,4 @@ struct Subset: Sendable {
 
     /// How many jets of each record batch are taken.
     var rows: [Int] { chosen.map(\.count) }
-
-    /// The taken ones of a record batch's jets; nil if there are fewer than the index said.
-    func rows(ofBatch batch: Int, among all: [Int32]) -> [Int32]? {
-        guard let last = chosen[batch].last else { return [] }
-        return Int(last) < all.count ? chosen[batch].map { all[Int($0)] } : nil
-    }
 }

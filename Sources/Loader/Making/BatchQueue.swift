@@ -1,0 +1,258 @@
+import Foundation
+import Kernels
+import Shards
+import Support
+
+/// Threads that make batches ahead of the consumer.
+///
+/// A thread takes the next step whose windows are all in memory and makes its batch; or it loads a window that the next
+/// step lacks; or, if others do that already or enough batches are ready, one that will be needed soon. Batches are put
+/// under their numbers, so that the order does not depend on who made them. How far ahead threads may be bounds the memory.
+final class BatchQueue: Sendable {
+    /// Steps to look ahead for windows.
+    private static let lookahead = 16
+
+    /// The windows of one stream of one dataset.
+    private struct Stream: Sendable {
+        /// Windows in memory, in their order.
+        var held: [WindowBuffer] = []
+        /// The next window to load.
+        var next = 0
+        /// The position up to which rows are in memory.
+        var end = 0
+        var isLoading = false
+        var failure: (any Error)?
+    }
+
+    private struct State: Sendable {
+        var next: Int
+        var taken: Int
+        var making: [Int] = []
+        /// Batches that are ready, by step modulo the length.
+        var ready: [Result<Batch, any Error>?]
+        var streams: [Stream]
+        var free: [WindowBuffer] = []
+        var threads: Int
+        var isStopped = false
+        var counters = LoaderCounters()
+    }
+
+    private enum Work {
+        case end
+        case make(Int)
+        case load(Int, WindowBuffer)
+        case fail(Int, any Error)
+    }
+
+    private let loader: Loader
+    private let plan: EpochPlan
+    private let steps: Int
+    private let state: Monitor<State>
+    private let process = getpid()
+
+    init(loader: Loader, plan: EpochPlan, first: Int) {
+        self.loader = loader
+        self.plan = plan
+        steps = loader.stepsPerEpoch
+        var streams = Array(repeating: Stream(), count: plan.streams.count * loader.parts.count)
+        for unit in streams.indices {
+            let position = plan.range(unit, step: first).lowerBound
+            // Behind the end of a stream nothing is loaded any more.
+            guard let window = plan.window(unit, at: position) else { continue }
+            streams[unit].next = window.number
+            streams[unit].end = window.positions.lowerBound
+            streams[unit].held.reserveCapacity(4)
+        }
+        var state = State(
+            next: first, taken: first, ready: Array(repeating: nil, count: loader.options.prefetch),
+            streams: streams, threads: loader.options.threads)
+        state.making.reserveCapacity(loader.options.threads)
+        state.free.reserveCapacity(streams.count)
+        self.state = Monitor(state)
+    }
+
+    /// What was done so far.
+    var counters: LoaderCounters { state.read { $0.counters } }
+
+    /// Starts the threads.
+    func start() {
+        for _ in 0..<loader.options.threads {
+            let thread = Thread { [self] in
+                work()
+                state.update { $0.threads -= 1 }
+            }
+            thread.stackSize = 4 << 20
+            thread.start()
+        }
+    }
+
+    /// Ends the threads after what they are doing, waits for that, and lets all memory go.
+    func stop() {
+        state.update { $0.isStopped = true }
+        // In a process that was forked the threads do not exist.
+        guard getpid() == process else { return }
+        let held = state.wait { state -> [[WindowBuffer]]? in
+            guard state.threads == 0 else { return nil }
+            for index in state.ready.indices { state.ready[index] = nil }
+            defer { for unit in state.streams.indices { state.streams[unit].held = [] } }
+            return state.streams.map(\.held)
+        }
+        for (unit, windows) in held.enumerated() {
+            for window in windows { window.release(to: plan.part(unit).store) }
+        }
+    }
+
+    /// Waits for a batch; nil behind the last one.
+    func take(_ step: Int) throws -> Batch? {
+        guard step < steps else { return nil }
+        guard getpid() == process else {
+            throw LoaderError(
+                .options, file: loader.parts[0].dataset.directory, message: "the loader was made before a fork",
+                advice: "make it in the process that uses it")
+        }
+        let asked = LoaderCounters.now
+        let result: Result<Batch, any Error> = state.wait { state in
+            let place = step % state.ready.count
+            guard state.taken == step, let result = state.ready[place] else { return nil }
+            // An error stays where it is, for whoever asks again.
+            if case .success = result {
+                state.ready[place] = nil
+                state.taken = step + 1
+            }
+            state.counters.stalled += LoaderCounters.now - asked
+            state.counters.batches += 1
+            return result
+        }
+        return try result.get()
+    }
+
+    private func work() {
+        let bench: Workbench
+        do {
+            bench = try Workbench(loader: loader)
+        } catch {
+            // Whatever the consumer asks for next, it is told.
+            state.update { state in state.ready[state.taken % state.ready.count] = .failure(error) }
+            return
+        }
+        while true {
+            let work = state.wait { state in self.pick(&state, bench) }
+            switch work {
+            case .end: return
+            case .make(let step): finish(step, Result { try make(step, bench) }, bench)
+            case .fail(let step, let error): finish(step, .failure(error), bench)
+            case .load(let unit, let buffer): load(unit, buffer, bench)
+            }
+        }
+    }
+
+    /// What a thread does next; nil if there is nothing to do now.
+    private func pick(_ state: inout State, _ bench: Workbench) -> Work? {
+        if state.isStopped || state.next >= steps { return .end }
+        let step = state.next
+        var isComplete = true, failure: (any Error)?
+        var missing = -1
+        for unit in state.streams.indices where state.streams[unit].end < plan.range(unit, step: step).upperBound {
+            isComplete = false
+            failure = failure ?? state.streams[unit].failure
+            if missing < 0, !state.streams[unit].isLoading, state.streams[unit].failure == nil { missing = unit }
+        }
+        let mayMake = step < state.taken + state.ready.count
+        if mayMake, isComplete || failure != nil && missing < 0 && !state.streams.contains(where: \.isLoading) {
+            state.next += 1
+            state.making.append(step)
+            if let failure { return .fail(step, failure) }
+            bench.windows.removeAll(keepingCapacity: true)
+            for unit in state.streams.indices {
+                let range = plan.range(unit, step: step)
+                for window in state.streams[unit].held where window.positions.overlaps(range) {
+                    bench.windows.append((unit, window))
+                }
+            }
+            return .make(step)
+        }
+        if missing < 0 {
+            let ahead = min(steps - 1, step + Self.lookahead)
+            missing =
+                state.streams.indices.first { unit in
+                    let stream = state.streams[unit]
+                    return !stream.isLoading && stream.failure == nil && stream.held.count < 2
+                        && stream.end < plan.range(unit, step: ahead).upperBound
+                } ?? -1
+        }
+        guard missing >= 0 else { return nil }
+        state.streams[missing].isLoading = true
+        return .load(missing, state.free.popLast() ?? WindowBuffer())
+    }
+
+    private func load(_ unit: Int, _ buffer: WindowBuffer, _ bench: Workbench) {
+        let number = state.read { $0.streams[unit].next }
+        let reader = bench.readers[plan.partNumber(unit)], before = reader.counts
+        let result = Result {
+            guard let window = plan.window(unit, number: number) else {
+                throw LoaderError(.options, message: "there is no window \(number) in stream \(unit)")
+            }
+            try buffer.fill(
+                window, of: plan.windows(unit), from: reader, store: plan.part(unit).store, order: bench.order)
+        }
+        state.update { state in
+            state.streams[unit].isLoading = false
+            state.counters.add(reader.counts, since: before)
+            switch result {
+            case .success:
+                state.streams[unit].held.append(buffer)
+                state.streams[unit].next += 1
+                state.streams[unit].end = buffer.positions.upperBound
+            case .failure(let error): state.streams[unit].failure = error
+            }
+        }
+    }
+
+    private func make(_ step: Int, _ bench: Workbench) throws -> Batch {
+        let batch = loader.pool.take()
+        batch.epoch = plan.epoch
+        batch.step = step
+        bench.maker.begin(rows: loader.options.batchSize)
+        plan.forEachRow(of: step, in: bench.windows, bench.maker)
+        try bench.maker.finish(batch)
+        return batch
+    }
+
+    /// Puts a batch under its number and lets windows go that nobody needs any more.
+    private func finish(_ step: Int, _ result: Result<Batch, any Error>, _ bench: Workbench) {
+        bench.windows.removeAll(keepingCapacity: true)
+        state.update { state in
+            if !state.isStopped { state.ready[step % state.ready.count] = result }
+            state.making.removeAll { $0 == step }
+            let oldest = state.making.min() ?? state.next
+            for unit in state.streams.indices {
+                let position = plan.range(unit, step: oldest).lowerBound
+                while let first = state.streams[unit].held.first, first.positions.upperBound <= position {
+                    state.streams[unit].held.removeFirst()
+                    bench.windows.append((unit, first))
+                }
+            }
+        }
+        guard !bench.windows.isEmpty else { return }
+        for (unit, window) in bench.windows { window.release(to: plan.part(unit).store) }
+        state.update { state in
+            for (_, window) in bench.windows { state.free.append(window) }
+        }
+        bench.windows.removeAll(keepingCapacity: true)
+    }
+}
+
+/// What a thread works with.
+final class Workbench {
+    let readers: [StoredReader]
+    let maker: BatchMaker
+    let order = WindowOrder()
+    /// Windows that it works on, and whose they are.
+    var windows: [(unit: Int, window: WindowBuffer)] = []
+
+    init(loader: Loader) throws {
+        readers = loader.parts.map { StoredReader(part: $0, checksDigests: loader.options.checksDigests) }
+        maker = try BatchMaker(parts: loader.parts)
+        windows.reserveCapacity(4 * loader.options.streamCount)
+    }
+}

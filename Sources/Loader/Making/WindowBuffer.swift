@@ -1,0 +1,89 @@
+import Kernels
+import Support
+
+/// The rows of a window in the order in which they come.
+///
+/// `@unchecked Sendable`: one thread fills it while nobody else has it; then nobody changes it until its rows were used.
+final class WindowBuffer: @unchecked Sendable {
+    private(set) var positions = 0..<0
+    private(set) var batches: [Int] = []
+    private let places = AlignedBuffer()
+
+    /// The rows, by position in the window.
+    var rows: UnsafeMutablePointer<pando_stored_row> { places.base.assumingMemoryBound(to: pando_stored_row.self) }
+
+    /// Bytes of its memory.
+    var bytes: Int { places.capacity }
+
+    /// Gets a window's record batches and puts its rows in order.
+    /// - Throws: What reading throws; then no record batch is kept.
+    func fill(
+        _ window: ShufflePlan.Window, of plan: ShufflePlan, from reader: StoredReader, store: BatchStore,
+        order: WindowOrder
+    ) throws {
+        positions = window.positions
+        batches.removeAll(keepingCapacity: true)
+        places.reserve(positions.count * MemoryLayout<pando_stored_row>.stride)
+        order.compute(window, of: plan)
+        // Rows of the order are counted over the segments; each segment fills in its own.
+        var first = 0
+        for segment in window.segments {
+            let loaded: LoadedBatch
+            do {
+                loaded = try reader.pin(segment.batch)
+            } catch {
+                release(to: store)
+                throw error
+            }
+            batches.append(segment.batch)
+            let range = first..<first + segment.rows.count
+            order.forEach(in: range) { position, index in
+                let row = loaded.row(segment.rows.lowerBound + index - first)
+                rows[position] = pando_stored_row(from: UnsafePointer(loaded.view), row: Int64(row))
+            }
+            first = range.upperBound
+        }
+    }
+
+    /// Lets the record batches go.
+    func release(to store: BatchStore) {
+        for batch in batches { store.unpin(batch) }
+        batches.removeAll(keepingCapacity: true)
+    }
+}
+
+/// Computes orders of windows in memory of its own. Not Sendable: one thread owns it.
+final class WindowOrder {
+    private let keys = AlignedBuffer()
+    private let scratch = AlignedBuffer()
+    private let counts = AlignedBuffer()
+    private var count = 0
+
+    /// Computes what `ShufflePlan.order(of:)` says.
+    func compute(_ window: ShufflePlan.Window, of plan: ShufflePlan) {
+        count = window.positions.count
+        keys.reserve(count * 8)
+        let order = keys.base.assumingMemoryBound(to: UInt64.self)
+        guard plan.shuffles else {
+            for index in 0..<count { order[index] = UInt64(index) }
+            return
+        }
+        scratch.reserve(count * 8)
+        counts.reserve(window.segments.count * 4)
+        let lengths = counts.base.assumingMemoryBound(to: UInt32.self)
+        for (index, segment) in window.segments.enumerated() { lengths[index] = UInt32(clamping: segment.rows.count) }
+        pando_window_order(
+            window.segments.count, lengths, plan.orderState(of: window), order,
+            scratch.base.assumingMemoryBound(to: UInt64.self))
+    }
+
+    /// Calls `body` with the position and the row of each row that lies in `range`.
+    @inline(__always)
+    func forEach(in range: Range<Int>, _ body: (_ position: Int, _ row: Int) -> Void) {
+        let order = keys.base.assumingMemoryBound(to: UInt64.self)
+        for position in 0..<count {
+            let row = Int(order[position] & 0xffff_ffff)
+            if range.contains(row) { body(position, row) }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import ArrowIPC
+import Shards
+
+/// What is read of a dataset for some contents of batches.
+struct ContentSelection: Sendable {
+    /// How rows are told to be of a split: hashed columns, by their places in `stored`.
+    struct Split: Sendable {
+        var splits: Splits
+        var part: Int
+        var columns: [Int]
+    }
+
+    /// The dataset's encoding, with the columns that were derived behind its fields.
+    let encoding: JetEncoding
+    /// Stored columns that are read.
+    let stored: StoredSelection
+    /// The columns of batches, by the numbers of their fields.
+    let names: [String: Int]
+    /// Whether any field is decoded.
+    let decodesFields: Bool
+    /// The split, if only one is taken.
+    let split: Split?
+    /// The features, if there are any.
+    let features: FeatureSelection?
+
+    /// - Throws: `LoaderError` with code `feature` or `options` for names that are not there.
+    init(dataset: Dataset, contents: LoaderContents, split name: String?) throws {
+        let file = dataset.directory
+        let encoding = Self.everything(dataset), known = encoding.fields.map(\.name)
+        func field(_ name: String) throws(LoaderError) -> Int {
+            guard let index = known.firstIndex(of: name) else {
+                throw LoaderError(
+                    .feature, file: file, place: "column \(name)", message: "does not exist",
+                    advice: "there are \(known.joined(separator: ", "))")
+            }
+            return index
+        }
+        var names: [String: Int] = [:]
+        let all = dataset.catalogue.encoding.fields.map(\.name)
+        for name in contents.columns ?? (contents.features == nil ? all : []) { names[name] = try field(name) }
+        var isRead = encoding.fields.indices.map { names.values.contains($0) }
+        features = try contents.features.map { configuration in
+            try FeatureSelection(configuration, contents: contents, encoding: encoding, file: file)
+        }
+        for index in features?.fields ?? [] { isRead[index] = true }
+        decodesFields = isRead.contains(true)
+
+        let splits = try name.map { try Self.split($0, of: dataset, field: field) }
+        // Columns that only tell the split are read but not decoded.
+        var needed = isRead
+        for index in splits?.columns ?? [] { needed[index] = true }
+        stored = try StoredSelection(
+            encoding: encoding, schema: dataset.schema, isWanted: needed,
+            wantsAngles: features?.usesAngles ?? false, file: file)
+        let stored = stored
+        split = splits.map { found in
+            Split(
+                splits: found.splits, part: found.part,
+                columns: found.columns.compactMap { stored.place(of: encoding.fields[$0].name) })
+        }
+        self.names = names
+        self.encoding = encoding
+    }
+
+    /// The fields of the source, and behind them what the dataset derived for each jet.
+    private static func everything(_ dataset: Dataset) -> JetEncoding {
+        var encoding = dataset.catalogue.encoding
+        let known = Set(encoding.fields.map(\.name))
+        for (number, field) in dataset.schema.fields.enumerated() where !known.contains(field.name) {
+            guard let type = ElementType.allCases.first(where: { $0.arrow == field.type }) else { continue }
+            encoding.fields.append(
+                SourceField(name: field.name, dataset: "derived", column: number, type: type, role: .jet))
+        }
+        return encoding
+    }
+
+    private static func split(
+        _ name: String, of dataset: Dataset, field: (String) throws(LoaderError) -> Int
+    ) throws(LoaderError) -> (splits: Splits, part: Int, columns: [Int]) {
+        func fault(_ message: String, _ advice: String? = nil) -> LoaderError {
+            LoaderError(
+                .options, file: dataset.directory, place: "split \(name)", message: message, advice: advice)
+        }
+        guard let splits = dataset.catalogue.splits, let part = splits.parts.firstIndex(where: { $0.name == name })
+        else {
+            let names = dataset.catalogue.splits?.parts.map(\.name).joined(separator: ", ") ?? "none"
+            throw fault("does not exist", "there are \(names)")
+        }
+        let fields = dataset.catalogue.encoding.fields
+        var columns: [Int] = []
+        for column in splits.columns { columns.append(try field(column)) }
+        guard columns.allSatisfy({ $0 < fields.count && fields[$0].type.width == 8 && fields[$0].role != .constituent })
+        else { throw fault("its columns are not there as 64-bit numbers") }
+        return (splits, part, columns)
+    }
+}
+
+/// What features are computed from, by the numbers of fields.
+struct FeatureSelection: Sendable {
+    let assembler: FeatureAssembler
+    /// Whether pt, eta and phi come from the lattice.
+    let usesAngles: Bool
+    /// px, py, pz; nil where not needed.
+    let momenta: [Int]?
+    let energy: Int?
+    /// The sum of constituents as it is stored: pt, eta, phi, mass. Nil: it is computed.
+    let axis: [Int]?
+    /// The stored fields that the assembler names.
+    let stored: [Int]
+
+    /// All fields that are decoded.
+    var fields: [Int] { (momenta ?? []) + (energy.map { [$0] } ?? []) + (axis ?? []) + stored }
+
+    init(
+        _ configuration: FeatureConfiguration, contents: LoaderContents, encoding: JetEncoding, file: String
+    ) throws(LoaderError) {
+        let fields = encoding.fields
+        assembler = try FeatureAssembler(
+            configuration, storedFields: fields.filter { $0.role == .constituent && $0.type == .float32 }.map(\.name))
+        func field(_ name: String) throws(LoaderError) -> Int {
+            guard let index = fields.firstIndex(where: { $0.name == name && $0.type == .float32 }) else {
+                throw LoaderError(
+                    .feature, file: file, place: "column \(name)",
+                    message: "is needed by the features, but the dataset does not have it as float32")
+            }
+            return index
+        }
+        func fieldNumbers(_ names: [String]) throws(LoaderError) -> [Int] {
+            var numbers: [Int] = []
+            for name in names { numbers.append(try field(name)) }
+            return numbers
+        }
+        let needs = assembler.needs
+        // Only a sum as it is stored goes with the angles as they are stored.
+        let sums = StoredColumn.axis.compactMap { name in fields.firstIndex { $0.name == name && $0.type == .float32 } }
+        let hasSums = sums.count == StoredColumn.axis.count
+        let isStored = contents.angles == .stored
+        axis = needs.contains(.axis) && hasSums && isStored ? sums : nil
+        let computesAxis = needs.contains(.axis) && axis == nil
+        usesAngles = encoding.lattice != nil && isStored && needs.contains(.momenta) && !computesAxis
+        let names = encoding.lattice?.momentum ?? ["px", "py", "pz", "E"]
+        momenta =
+            computesAxis || needs.contains(.momenta) && !usesAngles ? try fieldNumbers(Array(names.prefix(3))) : nil
+        energy = computesAxis || needs.contains(.energy) ? try field(names[3]) : nil
+        stored = try fieldNumbers(assembler.fields)
+    }
+}

@@ -1,0 +1,137 @@
+import ArrowIPC
+
+/// The stored columns that some fields of a dataset are decoded from.
+public struct StoredSelection: Sendable {
+    /// Which offsets a column has.
+    public enum Kind: UInt8, Sendable {
+        /// One value a jet.
+        case jet
+        /// A value for each constituent.
+        case constituent
+        /// A value for each exception.
+        case exception
+    }
+
+    /// A stored column.
+    public struct Column: Sendable {
+        /// The name.
+        public let name: String
+        /// Its number in the schema.
+        public let number: Int
+        /// The type of its values.
+        public let type: ArrowType
+        /// Bytes of a value.
+        public let width: Int
+        /// Which offsets it has.
+        public let kind: Kind
+    }
+
+    /// Places of the columns that momenta on the lattice are made from.
+    struct Lattice: Sendable {
+        let pt, deta, dphi, fixEta, fixPhi, pdgId, axisEta, axisPhi: Int
+        /// Nil if the energy is not predicted or not asked for.
+        let energyULP: Int?
+    }
+
+    /// The columns, each once.
+    public private(set) var columns: [Column] = []
+    /// For each field of the encoding its place among the columns; nil if it is not asked for or lies on the lattice.
+    let places: [Int?]
+    /// What momenta on the lattice are made from; nil if none are asked for.
+    let lattice: Lattice?
+    /// Whether px, py, pz or E on the lattice are asked for.
+    let hasMomenta: Bool
+    /// Whether pt, eta and phi on the lattice are asked for.
+    public let hasAngles: Bool
+    /// Places of the three columns of exceptions; nil if none apply.
+    let exceptions: (position: Int, field: Int, bits: Int)?
+    /// The column that offsets are read from; nil if jets have no constituents.
+    let offsets: Int?
+    let encoding: JetEncoding
+
+    /// Finds the columns.
+    /// - Parameters:
+    ///   - isWanted: Which fields of the encoding are decoded.
+    ///   - wantsAngles: Whether pt, eta and phi of constituents are decoded as well; needs the lattice.
+    /// - Throws: `DatasetError` with code `inconsistent` if a column is missing or of another type.
+    public init(
+        encoding: JetEncoding, schema: ArrowSchema, isWanted: [Bool], wantsAngles: Bool = false, file: String
+    ) throws(DatasetError) {
+        var columns: [Column] = []
+        func place(_ name: String, _ type: ArrowType, _ kind: Kind) throws(DatasetError) -> Int {
+            if let known = columns.firstIndex(where: { $0.name == name }) { return known }
+            guard let number = schema.fields.firstIndex(where: { $0.name == name }) else {
+                throw DatasetError(.inconsistent, file: file, place: "column \(name)", message: "is missing")
+            }
+            let found = schema.fields[number].type, expected: ArrowType = kind == .jet ? type : .list(type)
+            guard found == expected else {
+                throw DatasetError(
+                    .inconsistent, file: file, place: "column \(name)",
+                    message: "has type \(found), expected \(expected)")
+            }
+            columns.append(Column(name: name, number: number, type: type, width: type.byteWidth ?? 0, kind: kind))
+            return columns.count - 1
+        }
+        func place(_ field: SourceField) throws(DatasetError) -> Int {
+            let type: ArrowType =
+                switch field.storage {
+                case .plain, .lattice: field.type.arrow
+                case .float16: .float16
+                case .int16: .int16
+                case .int8: .int8
+                }
+            return try place(field.name, type, field.role == .constituent ? .constituent : .jet)
+        }
+        func field(_ name: String) throws(DatasetError) -> SourceField {
+            guard let field = encoding.fields.first(where: { $0.name == name }) else {
+                throw DatasetError(.inconsistent, file: file, place: "encoding", message: "has no field \(name)")
+            }
+            return field
+        }
+        let momentum = encoding.lattice?.momentum ?? []
+        let wanted = zip(encoding.fields, isWanted).filter(\.1).map(\.0)
+        hasMomenta = encoding.lattice != nil && wanted.contains { momentum.contains($0.name) }
+        hasAngles = wantsAngles && encoding.lattice != nil
+        if let layout = encoding.lattice, hasMomenta || hasAngles {
+            lattice = Lattice(
+                pt: try place(StoredColumn.pt, .float16, .constituent),
+                deta: try place(StoredColumn.deta, .int16, .constituent),
+                dphi: try place(StoredColumn.dphi, .int16, .constituent),
+                fixEta: try place(StoredColumn.fixEta, .int8, .constituent),
+                fixPhi: try place(StoredColumn.fixPhi, .int8, .constituent), pdgId: try place(field(layout.pdgId)),
+                axisEta: try place(field(layout.axis[0])), axisPhi: try place(field(layout.axis[1])),
+                energyULP: layout.predictsEnergy ? try place(StoredColumn.energyULP, .int8, .constituent) : nil)
+        } else {
+            lattice = nil
+        }
+        var places: [Int?] = []
+        for (field, isWanted) in zip(encoding.fields, isWanted) {
+            places.append(isWanted && field.storage != .lattice ? try place(field) : nil)
+        }
+        self.places = places
+        // Only constituent fields of type float32 have exceptions.
+        let mayExcept = hasAngles || wanted.contains { $0.role == .constituent && $0.type == .float32 }
+        if mayExcept, schema.fields.contains(where: { $0.name == StoredColumn.exceptionPosition }) {
+            exceptions = (
+                try place(StoredColumn.exceptionPosition, .uint16, .exception),
+                try place(StoredColumn.exceptionField, .uint8, .exception),
+                try place(StoredColumn.exceptionBits, .uint32, .exception)
+            )
+        } else {
+            exceptions = nil
+        }
+        // Offsets are wanted in any case; all constituent columns share them, and this one is the smallest.
+        if columns.contains(where: { $0.kind == .constituent }) {
+            offsets = columns.firstIndex { $0.kind == .constituent }
+        } else if encoding.lattice != nil {
+            offsets = try place(StoredColumn.fixEta, .int8, .constituent)
+        } else {
+            offsets = try encoding.constituentFields.first.map { field throws(DatasetError) in try place(field) }
+        }
+        self.encoding = encoding
+        self.columns = columns
+    }
+
+    /// The place of a column by its name; nil if it is not among them.
+    public func place(of name: String) -> Int? { columns.firstIndex { $0.name == name } }
+}
