@@ -63,7 +63,12 @@ let package = Package(
             name: "CHDF5", path: "Sources/Bindings/CHDF5", pkgConfig: "hdf5",
             providers: [.apt(["libhdf5-dev"])]),
 
+        .executableTarget(name: "training-loop", dependencies: ["Loader"], path: "examples/training-loop"),
+
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "Allocations", path: "Tests/Probe/Allocations"),
+        .executableTarget(
+            name: "loader-probe", dependencies: ["Loader", "Allocations"], path: "Tests/Probe/loader-probe"),
         .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support", "TestSupport"]),
         .testTarget(name: "ArrowIPCTests", dependencies: ["ArrowIPC", "Support"]),

@@ -18,10 +18,15 @@ int64_t pando_gather_offsets(size_t n, const pando_stored_row *rows, int excepti
 /// memcpy for some 50 to 200 bytes: whole blocks, the last of which may overlap the one before.
 static inline void copy(uint8_t *restrict out, const uint8_t *restrict in, size_t bytes) {
     if (bytes < 32) {
-        memcpy(out, in, bytes);
+        // Two copies of a fixed length that may overlap; a call for a few bytes would cost more.
+        if (bytes >= 16) { memcpy(out, in, 16); memcpy(out + bytes - 16, in + bytes - 16, 16); }
+        else if (bytes >= 8) { memcpy(out, in, 8); memcpy(out + bytes - 8, in + bytes - 8, 8); }
+        else if (bytes >= 4) { memcpy(out, in, 4); memcpy(out + bytes - 4, in + bytes - 4, 4); }
+        else for (size_t i = 0; i < bytes; i++) out[i] = in[i];
         return;
     }
     size_t i = 0;
+#pragma clang loop vectorize(disable) unroll(disable)
     for (; i + 32 <= bytes; i += 32) memcpy(out + i, in + i, 32);
     if (i < bytes) memcpy(out + bytes - 32, in + bytes - 32, 32);
 }
@@ -36,7 +41,7 @@ void pando_gather(size_t n, const pando_stored_row *rows, size_t columns, const 
             int64_t row = rows[i + AHEAD].row;
             size_t start = (size_t)from->offsets[row], count = (size_t)from->offsets[row + 1] - start;
             for (size_t c = 0; c < columns; c++) {
-                if (kinds[c] != PANDO_COLUMN_CONSTITUENT) continue;
+                if (kinds[c] != PANDO_COLUMN_CONSTITUENT || !from->columns[c]) continue;
                 const uint8_t *line = from->columns[c] + start * widths[c];
                 for (size_t b = 0; b < count * widths[c]; b += 64) __builtin_prefetch(line + b);
             }
@@ -46,14 +51,18 @@ void pando_gather(size_t n, const pando_stored_row *rows, size_t columns, const 
         for (size_t c = 0; c < columns; c++) {
             size_t width = widths[c];
             if (kinds[c] == PANDO_COLUMN_JET) {
-                memcpy(out[c] + i * width, from->columns[c] + (size_t)row * width, width);
+                const uint8_t *value = from->columns[c] + (size_t)row * width;
+                if (width == 4) memcpy(out[c] + i * 4, value, 4);
+                else if (width == 8) memcpy(out[c] + i * 8, value, 8);
+                else memcpy(out[c] + i * width, value, width);
                 continue;
             }
             int exception = kinds[c] == PANDO_COLUMN_EXCEPTION;
             const int32_t *ends = exception ? exception_offsets : offsets;
             size_t start = (size_t)(exception ? from->exception_offsets : from->offsets)[row];
-            copy(out[c] + (size_t)ends[i] * width, from->columns[c] + start * width,
-                 (size_t)(ends[i + 1] - ends[i]) * width);
+            size_t bytes = (size_t)(ends[i + 1] - ends[i]) * width;
+            if (from->columns[c]) copy(out[c] + (size_t)ends[i] * width, from->columns[c] + start * width, bytes);
+            else memset(out[c] + (size_t)ends[i] * width, 0, bytes);
         }
     }
 }

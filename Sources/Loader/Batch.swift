@@ -24,9 +24,19 @@ public final class Batch: @unchecked Sendable {
     /// Values and flags of features that there are.
     var featureCounts = (values: 0, flags: 0, ends: 0)
 
-    init(fields: [SourceField], names: [String: Int]) {
+    init(fields: [SourceField], names: [String: Int], features: FeatureConfiguration?, size: BatchSize) {
         columns = JetColumns(fields: fields)
+        // Room for nearly all batches from the beginning.
+        columns.resize(rows: size.rows, constituents: size.constituents)
+        columns.resize(rows: 0, constituents: 0)
         self.names = names
+        numbers.reserve(size.rows * 8)
+        sourceNumbers.reserve(size.rows * 4)
+        featureEnds.reserve(size.rows * 4 + 4)
+        if let features {
+            featureValues.reserve(size.rows * features.padLength * features.features.count * 4)
+            featureMask.reserve(size.rows * features.padLength)
+        }
     }
 
     /// The number of each jet in its dataset, in the order of the dataset's record batches. Valid as long as the batch.
@@ -88,28 +98,23 @@ public final class Batch: @unchecked Sendable {
 
 /// Batches whose memory goes round.
 final class BatchPool: Sendable {
-    private let batches: Monitor<[Batch]>
+    private let batches = Monitor<[Batch]>([])
     private let limit: Int
-    private let fields: [SourceField]
-    private let names: [String: Int]
+    private let make: @Sendable () -> Batch
 
     /// - Parameter limit: How many batches are kept; more than are ready or being made or used at once are no use.
-    init(fields: [SourceField], names: [String: Int], limit: Int) {
-        self.fields = fields
-        self.names = names
+    init(limit: Int, make: @escaping @Sendable () -> Batch) {
         self.limit = limit
-        var none: [Batch] = []
-        none.reserveCapacity(limit)
-        batches = Monitor(none)
+        self.make = make
     }
 
     /// A batch that nobody else has.
     func take() -> Batch {
         batches.update { batches in
+            // All at once, so that a steady loop allocates nothing.
+            while batches.count < limit { batches.append(make()) }
             for index in batches.indices where isKnownUniquelyReferenced(&batches[index]) { return batches[index] }
-            let fresh = Batch(fields: fields, names: names)
-            if batches.count < limit { batches.append(fresh) }
-            return fresh
+            return make()
         }
     }
 }

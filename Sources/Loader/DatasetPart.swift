@@ -9,6 +9,10 @@ final class DatasetPart: Sendable {
     /// Rows of each record batch that take part.
     let rows: [Int]
     let store: BatchStore
+    /// The largest record batch.
+    let largest: BatchSize
+    /// More than nearly all batches have.
+    let batch: BatchSize
 
     /// - Throws: `LoaderError` for names that are not there, a shard that is missing, and nothing to load.
     init(dataset: Dataset, contents: LoaderContents, options: LoaderOptions) throws {
@@ -35,8 +39,16 @@ final class DatasetPart: Sendable {
                     advice: "run 'pando repair \(directory)'")
             }
         }
+        let records = (0..<dataset.batchCount).map { dataset.record(ofBatch: $0) }
+        largest = BatchSize(
+            rows: records.map(\.rows).max() ?? 0, constituents: records.map(\.constituents).max() ?? 0)
+        // The sum over a batch varies far less than single jets do.
+        let rows = options.batchSize / options.worldSize
+        let mean =
+            Double(records.reduce(0) { $0 + $1.constituents }) / Double(max(1, records.reduce(0) { $0 + $1.rows }))
+        batch = BatchSize(rows: rows, constituents: Int(1.5 * mean * Double(rows)) + 2048)
         store = BatchStore(
-            batches: dataset.batchCount, capacity: options.storeCapacity(batches: dataset.batchCount),
+            batches: dataset.batchCount, capacity: options.storeCapacity(batches: dataset.batchCount), largest: largest,
             selection: selection.stored)
     }
 

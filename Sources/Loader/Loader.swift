@@ -1,5 +1,6 @@
 import ArrowIPC
 import Foundation
+import Kernels
 import Shards
 import Support
 
@@ -41,9 +42,11 @@ public final class Loader: Sendable {
         self.contents = contents
         parts = [try DatasetPart(dataset: dataset, contents: contents, options: options)]
         try options.check(rows: parts.reduce(0) { $0 + $1.jetCount }, file: directory)
-        pool = BatchPool(
-            fields: parts[0].selection.encoding.fields, names: parts[0].selection.names,
-            limit: options.prefetch + options.threads + 4)
+        let selection = parts[0].selection, size = parts[0].batch
+        pool = BatchPool(limit: options.prefetch + options.threads + 2) {
+            Batch(
+                fields: selection.encoding.fields, names: selection.names, features: contents.features, size: size)
+        }
     }
 
     /// Jets that take part in an epoch.
@@ -53,6 +56,34 @@ public final class Loader: Sendable {
     public var stepsPerEpoch: Int {
         let streams = options.streamCount, share = options.batchSize / streams
         return options.dropLast ? jetCount / streams / share : ((jetCount + streams - 1) / streams + share - 1) / share
+    }
+
+    /// Bytes that loading one epoch at a time takes at most, beside the index and the plan (some 100 bytes a record batch):
+    /// the record batches of all windows, and batches that are ready, being made, or in use.
+    public var memoryBound: Int {
+        let windows = options.storeCapacity(batches: Int.max) * MemoryLayout<pando_stored_row>.stride
+        var sum = 0
+        var largest = 0.0
+        for part in parts {
+            let records = (0..<part.dataset.batchCount).map { part.dataset.record(ofBatch: $0) }
+            // One exception in four constituents is far more than there are; buffers grow by half.
+            let bytes = records.map { record in
+                part.selection.stored.byteCount(
+                    rows: record.rows, constituents: record.constituents, exceptions: record.constituents / 4)
+            }
+            let kept = options.storeCapacity(batches: part.dataset.batchCount)
+            sum += kept * ((bytes.max() ?? 0) * 3 / 2) + min(windows * (records.map(\.rows).max() ?? 0), kept << 20)
+            for record in records {
+                largest = max(largest, Double(record.constituents) / Double(max(1, record.rows)))
+            }
+        }
+        // A batch of jets with twice as many constituents as the richest record batch has.
+        let rows = options.batchSize / options.worldSize, constituents = Int(2 * largest) * rows
+        var batch = 4 * constituents * (contents.columns?.count ?? parts[0].selection.encoding.fields.count) + 64 * rows
+        if let features = contents.features { batch += rows * features.padLength * (1 + 4 * features.features.count) }
+        sum += (options.prefetch + 2 * options.threads + 4) * batch + options.threads * 32 * constituents
+        // Stacks, the reader's own buffers, and the library.
+        return sum + options.threads * (8 << 20) + (64 << 20)
     }
 
     /// Record batches that a stream shuffles together.
@@ -65,11 +96,14 @@ public final class Loader: Sendable {
             seed: options.seed, epoch: epoch)
     }
 
+    /// The state at the beginning of an epoch.
+    public func state(epoch: Int) -> LoaderState {
+        LoaderState(fingerprint: dataset.catalogue.fingerprint, options: options.digest, epoch: epoch, step: 0)
+    }
+
     /// The batches of an epoch from its beginning.
     public func batches(epoch: Int = 0) throws -> BatchIterator {
-        try batches(
-            from: LoaderState(
-                fingerprint: dataset.catalogue.fingerprint, options: options.digest, epoch: epoch, step: 0))
+        try batches(from: state(epoch: epoch))
     }
 
     /// The batches of an epoch from where a state says; with any number of threads and ranks.

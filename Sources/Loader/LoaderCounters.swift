@@ -6,6 +6,8 @@ public struct LoaderCounters: Codable, Sendable, Equatable {
     public var recordBatches = 0
     /// Bytes of them in the shards.
     public var storedBytes = 0
+    /// Bytes of the columns that they were decompressed to.
+    public var decodedBytes = 0
     /// Batches that were handed out.
     public var batches = 0
     /// Seconds that the consumer has waited for batches.
@@ -17,6 +19,7 @@ public struct LoaderCounters: Codable, Sendable, Equatable {
     mutating func add(_ counts: StoredReader.Counts, since before: StoredReader.Counts) {
         recordBatches += counts.batches - before.batches
         storedBytes += counts.bytes - before.bytes
+        decodedBytes += counts.decoded - before.decoded
     }
 
     /// Seconds of a clock that only goes forward.

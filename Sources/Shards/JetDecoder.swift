@@ -59,6 +59,13 @@ public final class JetDecoder {
         }
     }
 
+    /// Makes room, so that decoding that many jets need not.
+    public func reserve(rows: Int, constituents: Int) {
+        for buffer in [axisEta, axisPhi] { buffer.reserve(rows * 4) }
+        for buffer in [constituentEta, constituentPhi, codes, energy] { buffer.reserve(constituents * 4) }
+        ignored.reserve(constituents * 8)
+    }
+
     /// Decodes all fields of a batch into `columns`, which must have been made for the encoding's fields.
     /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column is missing or of another type.
     public func decode(_ batch: RecordBatch, into columns: JetColumns, file: String) throws {
@@ -136,17 +143,21 @@ public final class JetDecoder {
     }
 
     private func pdgCodes(_ lattice: StoredSelection.Lattice, _ stored: StoredJets) -> UnsafePointer<Int16> {
-        let column = stored.selection.columns[lattice.pdgId], count = stored.constituents
-        if column.type == .int16 { return UnsafePointer(stored.values(lattice.pdgId, as: Int16.self)) }
+        guard let place = lattice.pdgId else {
+            // Without energies no mass counts.
+            return UnsafePointer(stored.values(lattice.deta, as: Int16.self))
+        }
+        let column = stored.selection.columns[place], count = stored.constituents
+        if column.type == .int16 { return UnsafePointer(stored.values(place, as: Int16.self)) }
         codes.reserve(count * 2)
         ignored.reserve(count * 8)
         let narrow = codes.base.assumingMemoryBound(to: Int16.self)
         let mismatches = ignored.base.assumingMemoryBound(to: UInt32.self)
         let wide = (ignored.base + count * 4).assumingMemoryBound(to: Float.self)
         switch column.type {
-        case .float16: pando_widen_half(count, stored.values(lattice.pdgId, as: UInt16.self), wide)
-        case .int8: pando_widen_int8(count, stored.values(lattice.pdgId, as: Int8.self), wide)
-        default: wide.update(from: stored.values(lattice.pdgId, as: Float.self), count: count)
+        case .float16: pando_widen_half(count, stored.values(place, as: UInt16.self), wide)
+        case .int8: pando_widen_int8(count, stored.values(place, as: Int8.self), wide)
+        default: wide.update(from: stored.values(place, as: Float.self), count: count)
         }
         pando_narrow_int16(count, wide, narrow, mismatches, 0)
         return UnsafePointer(narrow)

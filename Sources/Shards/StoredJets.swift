@@ -48,6 +48,21 @@ public final class StoredJets {
         exceptionOffsets.elements(Int32.self, count: rows + 1)
     }
 
+    /// Makes room, so that reading and gathering that much need not.
+    public func reserve(rows: Int, constituents: Int, exceptions: Int) {
+        offsets.reserve((rows + 1) * 4)
+        exceptionOffsets.reserve((rows + 1) * 4)
+        for (column, described) in zip(columns, selection.columns) {
+            let count =
+                switch described.kind {
+                case .jet: rows
+                case .constituent: constituents
+                case .exception: exceptions
+                }
+            column.reserve(count * described.width)
+        }
+    }
+
     /// How many values a column has.
     public func count(of column: Int) -> Int {
         switch selection.columns[column].kind {
@@ -62,13 +77,20 @@ public final class StoredJets {
         columns[column].base.assumingMemoryBound(to: type)
     }
 
+    /// Bytes of all columns and offsets.
+    public var byteCount: Int {
+        selection.byteCount(rows: rows, constituents: constituents, exceptions: exceptions)
+    }
+
     /// Bytes that all its memory has.
     public var capacity: Int { columns.reduce(offsets.capacity + exceptionOffsets.capacity) { $0 + $1.capacity } }
 
     /// The columns as the kernels take them; valid until this is changed.
     public var view: pando_stored {
         for (index, column) in columns.enumerated() {
-            bases[index] = UnsafePointer(column.base.assumingMemoryBound(to: UInt8.self))
+            // Corrections are nearly always zero: such columns need no gathering.
+            let isZero = widths[index] == 1 && pando_hdf5_is_zero(column.base, count(of: index)) != 0
+            bases[index] = isZero ? nil : UnsafePointer(column.base.assumingMemoryBound(to: UInt8.self))
         }
         return pando_stored(
             offsets: UnsafePointer(offsets.base.assumingMemoryBound(to: Int32.self)),

@@ -28,8 +28,10 @@ public struct StoredSelection: Sendable {
 
     /// Places of the columns that momenta on the lattice are made from.
     struct Lattice: Sendable {
-        let pt, deta, dphi, fixEta, fixPhi, pdgId, axisEta, axisPhi: Int
-        /// Nil if the energy is not predicted or not asked for.
+        let pt, deta, dphi, fixEta, fixPhi, axisEta, axisPhi: Int
+        /// Nil if no four-momenta are asked for.
+        let pdgId: Int?
+        /// Nil if the energy is not predicted or no four-momenta are asked for.
         let energyULP: Int?
     }
 
@@ -98,9 +100,11 @@ public struct StoredSelection: Sendable {
                 deta: try place(StoredColumn.deta, .int16, .constituent),
                 dphi: try place(StoredColumn.dphi, .int16, .constituent),
                 fixEta: try place(StoredColumn.fixEta, .int8, .constituent),
-                fixPhi: try place(StoredColumn.fixPhi, .int8, .constituent), pdgId: try place(field(layout.pdgId)),
+                fixPhi: try place(StoredColumn.fixPhi, .int8, .constituent),
                 axisEta: try place(field(layout.axis[0])), axisPhi: try place(field(layout.axis[1])),
-                energyULP: layout.predictsEnergy ? try place(StoredColumn.energyULP, .int8, .constituent) : nil)
+                pdgId: hasMomenta ? try place(field(layout.pdgId)) : nil,
+                energyULP: hasMomenta && layout.predictsEnergy
+                    ? try place(StoredColumn.energyULP, .int8, .constituent) : nil)
         } else {
             lattice = nil
         }
@@ -134,4 +138,15 @@ public struct StoredSelection: Sendable {
 
     /// The place of a column by its name; nil if it is not among them.
     public func place(of name: String) -> Int? { columns.firstIndex { $0.name == name } }
+
+    /// Bytes of the columns and offsets of so many jets in memory.
+    public func byteCount(rows: Int, constituents: Int, exceptions: Int) -> Int {
+        columns.reduce(8 * (rows + 1)) { sum, column in
+            switch column.kind {
+            case .jet: sum + column.width * rows
+            case .constituent: sum + column.width * constituents
+            case .exception: sum + column.width * exceptions
+            }
+        }
+    }
 }

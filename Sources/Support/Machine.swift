@@ -16,7 +16,17 @@ public enum Machine {
 
     /// The most memory that this process has held so far, in bytes; 0 where nobody tells.
     public static var peakMemory: Int {
-        let line = text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+        status("VmHWM:")
+    }
+
+    /// Memory that this process holds now, in bytes: its own, and that of mapped files, which the system can take back.
+    public static var residentMemory: (anonymous: Int, file: Int) {
+        (status("RssAnon:"), status("RssFile:"))
+    }
+
+    /// A number of kilobytes in the process's status, in bytes.
+    private static func status(_ name: String) -> Int {
+        let line = text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix(name) }
         return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
     }
 

@@ -8,10 +8,10 @@ import Support
 struct BenchLoaderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "loader",
-        abstract: "Measure how fast a dataset is loaded when nothing is done with the batches.",
+        abstract: "Measure how fast a dataset is loaded.",
         discussion: """
             EXAMPLE
-              pando bench loader aoj.pando --columns px,py,pz,E --threads 1
+              pando bench loader aoj.pando --features pt,eta_rel,phi_rel --step-time 500 --scaling
             """)
 
     @Argument(help: "The directory of the dataset.")
@@ -30,6 +30,10 @@ struct BenchLoaderCommand: ParsableCommand {
     var split: String?
     @Option(help: "Threads; default: the cores that this process may use.")
     var threads: Int?
+    @Flag(help: "Measure with one thread, two, and so on.")
+    var scaling = false
+    @Option(help: "Microseconds that a step of the training takes.")
+    var stepTime = 0.0
     @Option(help: "Epochs to load.")
     var epochs = 1
     @Flag(help: "Do not shuffle.")
@@ -40,21 +44,9 @@ struct BenchLoaderCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
+        guard (0...1e7).contains(stepTime) else { throw ValidationError("--step-time is 0 to 10000000 microseconds") }
         guard (1...1000).contains(epochs) else { throw ValidationError("--epochs is 1 to 1000") }
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is 1 to 1024") }
-    }
-
-    private struct Outcome: Encodable {
-        var jets = 0
-        var constituents = 0
-        var batches = 0
-        var seconds = 0.0
-        var secondsToFirstBatch = 0.0
-        var jetsPerSecond = 0.0
-        var recordBatches = 0
-        var storedBytes = 0
-        var peakMemory = 0
-        var threads: Int
     }
 
     private func featureConfiguration() throws -> FeatureConfiguration? {
@@ -77,34 +69,48 @@ struct BenchLoaderCommand: ParsableCommand {
         options.checksDigests = !noDigests
         options.threads = threads ?? Machine.usableCores
         let names = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-        let contents = LoaderContents(columns: names, features: try featureConfiguration())
-        let started = Date()
-        let loader = try Loader(dataset: dataset, contents: contents, options: options)
-        var outcome = Outcome(threads: options.threads)
-        for epoch in 0..<epochs {
-            let batches = try loader.batches(epoch: epoch)
-            while let batch = try batches.next() {
-                if outcome.batches == 0 { outcome.secondsToFirstBatch = Date().timeIntervalSince(started) }
-                outcome.batches += 1
-                outcome.jets += batch.rows
-                outcome.constituents += batch.constituents
-            }
-            outcome.recordBatches += batches.counters.recordBatches
-            outcome.storedBytes += batches.counters.storedBytes
+        var benchmark = LoaderBenchmark()
+        benchmark.contents = LoaderContents(columns: names, features: try featureConfiguration())
+        benchmark.options = options
+        benchmark.epochs = epochs
+        benchmark.stepTime = stepTime * 1e-6
+        var reports: [LoaderBenchmark.Report] = []
+        for threads in scaling ? Array(1...options.threads) : [options.threads] {
+            benchmark.options.threads = threads
+            reports.append(try benchmark.run(dataset: dataset))
+            if !json { print(text(reports)) }
         }
-        outcome.seconds = Date().timeIntervalSince(started)
-        outcome.jetsPerSecond = Double(outcome.jets) / max(outcome.seconds, 1e-9)
-        outcome.peakMemory = Machine.peakMemory
-        if json {
-            print(try CanonicalJSON.text(outcome))
-            return
+        guard json else { return }
+        print(scaling ? try CanonicalJSON.text(reports) : try reports.first.map { try CanonicalJSON.text($0) } ?? "")
+    }
+
+    /// The last report, beside the first one.
+    private func text(_ reports: [LoaderBenchmark.Report]) -> String {
+        guard let first = reports.first, let report = reports.last else { return "" }
+        let threads = "\(report.threads) thread\(report.threads == 1 ? "" : "s")"
+        var lines = [
+            "\(dataset): \(Format.count(report.jets)) jets in \(Format.count(report.batches)) batches, "
+                + "\(Format.duration(report.seconds)), \(Format.count(Int(report.jetsPerSecond))) jets/s on \(threads)"
+        ]
+        if report.threads > first.threads {
+            lines[0] += String(format: ", %.2f times those on one", report.jetsPerSecond / first.jetsPerSecond)
         }
-        print(
-            """
-            \(dataset): \(Format.count(outcome.jets)) jets in \(Format.count(outcome.batches)) batches, \(Format.duration(outcome.seconds)), \
-            \(Format.count(Int(outcome.jetsPerSecond))) jets/s on \(outcome.threads) thread\(outcome.threads == 1 ? "" : "s")
-              first batch after \(Format.duration(outcome.secondsToFirstBatch)); \(Format.count(outcome.recordBatches)) record batches, \
-            \(Format.bytes(outcome.storedBytes)) read; peak memory \(Format.bytes(outcome.peakMemory))
-            """)
+        if report.jetsPerSecondOfEpochs.count > 1 {
+            let rates = report.jetsPerSecondOfEpochs.map { Format.count(Int($0)) }
+            lines.append("  by epoch: \(rates.joined(separator: ", ")) jets/s")
+        }
+        lines.append(
+            "  first batch after \(Format.duration(report.secondsToFirstBatch)); the loop waited "
+                + "\(Format.duration(report.stalled)) for batches; with a batch at hand it takes "
+                + "\(Format.duration(report.headspace)): the loader's share is "
+                + String(format: "%.0f%%", 100 * report.loaderShare))
+        lines.append(
+            "  \(Format.count(report.recordBatches)) record batches, \(Format.bytes(report.storedBytes)) read, "
+                + "\(Format.bytes(report.decodedBytes)) decompressed, "
+                + "\(Format.bytes(Int(Double(report.decodedBytes) / max(report.seconds, 1e-9))))/s")
+        lines.append(
+            "  memory: \(Format.bytes(report.anonymousMemory)) of its own, \(Format.bytes(report.fileMemory)) of files, "
+                + "\(Format.bytes(report.peakMemory)) at most; bound \(Format.bytes(report.memoryBound))")
+        return lines.joined(separator: "\n")
     }
 }

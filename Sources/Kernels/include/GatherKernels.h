@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Stored columns of a record batch in memory. Offsets have rows + 1 entries and rise from 0; those of exceptions may be
+/// Stored columns of a record batch in memory; a column that is all zeros may be NULL. Offsets have rows + 1 entries and rise from 0; those of exceptions may be
 /// NULL where no column has them.
 typedef struct {
     const int32_t *offsets, *exception_offsets;

@@ -31,6 +31,14 @@ final class BatchMaker {
                 columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil)
         }
         counts = parts.map { _ in 0 }
+        for workplace in workplaces {
+            let size = workplace.part.batch
+            workplace.stored.reserve(
+                rows: size.rows, constituents: size.constituents, exceptions: size.constituents / 4)
+            workplace.decoder.reserve(rows: size.rows, constituents: size.constituents)
+            workplace.columns?.resize(rows: size.rows, constituents: size.constituents)
+            for buffer in [angles.0, angles.1, angles.2] { buffer.reserve(4 * size.constituents) }
+        }
     }
 
     /// Begins a batch of at most `rows` rows.

@@ -23,11 +23,13 @@ final class BatchStore: Sendable {
     private let state: Monitor<State>
     private let selection: StoredSelection
     private let capacity: Int
+    private let largest: BatchSize
 
     /// A store that keeps up to `capacity` record batches when nobody needs them.
-    init(batches: Int, capacity: Int, selection: StoredSelection) {
+    init(batches: Int, capacity: Int, largest: BatchSize, selection: StoredSelection) {
         state = Monitor(State(slotOf: Array(repeating: -1, count: batches)))
         self.capacity = capacity
+        self.largest = largest
         self.selection = selection
     }
 
@@ -81,18 +83,31 @@ final class BatchStore: Sendable {
     /// Bytes of its memory now.
     var bytes: Int { state.read { state in state.slots.reduce(0) { $0 + ($1.isLoading ? 0 : $1.loaded.bytes) } } }
 
-    /// The slot that has been free for longest, or a new one.
+    /// The slot that has been free for longest, or a new one if all are in use.
     private func freeSlot(_ state: inout State) -> Int {
+        // All at once, and with their memory, so that a steady loop allocates nothing; pages come when they are written to.
+        while state.slots.count < capacity { addSlot(&state) }
         var best = -1
-        if state.slots.count >= capacity {
-            for (index, slot) in state.slots.enumerated() where slot.pins == 0 {
-                if best < 0 || slot.stamp < state.slots[best].stamp { best = index }
-            }
-        } else if let empty = state.slots.firstIndex(where: { $0.batch < 0 }) {
-            best = empty
+        for (index, slot) in state.slots.enumerated() where slot.pins == 0 {
+            if best < 0 || slot.stamp < state.slots[best].stamp { best = index }
         }
-        if best >= 0 { return best }
-        state.slots.append(Slot(loaded: LoadedBatch(selection)))
-        return state.slots.count - 1
+        if best < 0 {
+            addSlot(&state)
+            best = state.slots.count - 1
+        }
+        return best
     }
+
+    private func addSlot(_ state: inout State) {
+        let loaded = LoadedBatch(selection)
+        // Far more exceptions than there are; where there are more, their memory grows.
+        loaded.reserve(rows: largest.rows, constituents: largest.constituents, exceptions: largest.constituents / 16)
+        state.slots.append(Slot(loaded: loaded))
+    }
+}
+
+/// Jets and constituents: of a record batch, or of a batch.
+struct BatchSize: Sendable {
+    var rows: Int
+    var constituents: Int
 }

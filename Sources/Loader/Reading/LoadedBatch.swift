@@ -22,6 +22,12 @@ final class LoadedBatch: @unchecked Sendable {
         view.initialize(to: pando_stored())
     }
 
+    /// Makes room, so that reading need not.
+    func reserve(rows: Int, constituents: Int, exceptions: Int) {
+        stored.reserve(rows: rows, constituents: constituents, exceptions: exceptions)
+        taken.reserve(rows * 4)
+    }
+
     deinit {
         view.deallocate()
     }

@@ -10,10 +10,11 @@ final class StoredReader {
     /// What was read so far.
     private(set) var counts = Counts()
 
-    /// Record batches, and their bytes in the shards.
+    /// Record batches, their bytes in the shards, and the bytes of their columns.
     struct Counts {
         var batches = 0
         var bytes = 0
+        var decoded = 0
     }
 
     init(part: DatasetPart, checksDigests: Bool) {
@@ -32,6 +33,7 @@ final class StoredReader {
         try loaded.stored.read(reader.read(batch), using: decoder, file: file)
         counts.bytes += dataset.record(ofBatch: batch).bytes
         counts.batches += 1
+        counts.decoded += loaded.stored.byteCount
         loaded.publish(firstRow: dataset.firstRows[batch])
         if let split = part.selection.split { loaded.keep(split.part, of: split.splits, columns: split.columns) }
         let isThere = part.subset.map { loaded.keep($0.chosen[batch]) } ?? true
