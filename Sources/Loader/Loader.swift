@@ -135,7 +135,7 @@ public final class Loader: Sendable {
         let streams = options.streamCount / options.worldSize
         return BatchQueue(
             loader: self,
-            plan: EpochPlan(
+            plan: RankPlan(
                 epoch: epoch, parts: parts, plans: [plan(epoch: epoch)],
                 streams: options.rank * streams..<(options.rank + 1) * streams,
                 share: options.batchSize / options.streamCount), first: first)

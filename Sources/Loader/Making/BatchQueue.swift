@@ -45,12 +45,12 @@ final class BatchQueue: Sendable {
     }
 
     private let loader: Loader
-    private let plan: EpochPlan
+    private let plan: RankPlan
     private let steps: Int
     private let state: Monitor<State>
     private let process = getpid()
 
-    init(loader: Loader, plan: EpochPlan, first: Int) {
+    init(loader: Loader, plan: RankPlan, first: Int) {
         self.loader = loader
         self.plan = plan
         steps = loader.stepsPerEpoch

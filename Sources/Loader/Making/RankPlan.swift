@@ -1,7 +1,7 @@
 import Shards
 
 /// Which rows of which dataset make which batch of this rank, over one epoch.
-struct EpochPlan: Sendable {
+struct RankPlan: Sendable {
     let epoch: Int
     let parts: [DatasetPart]
     let plans: [ShufflePlan]
