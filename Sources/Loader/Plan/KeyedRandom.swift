@@ -1,5 +1,10 @@
 import Support
 
+/// The first word of each key: two purposes never share numbers. The values are part of the order and do not change.
+enum Purpose: UInt64 {
+    case recordBatches = 1, window, bijection, exactOrder, mixturePattern, mixtureChoice, mixtureSeed
+}
+
 /// Numbers that follow from a key alone: the same on every machine, in every thread, in every run.
 ///
 /// SplitMix64 (Steele, Lea, Flood 2014) started at the XXH3-64 of the key's words.
@@ -8,6 +13,10 @@ public struct KeyedRandom: Sendable {
 
     /// Numbers for a key, for example (purpose, seed, epoch, stream, window).
     public init(_ key: UInt64...) {
+        self.init(words: key)
+    }
+
+    init(words key: [UInt64]) {
         state = key.map(\.littleEndian).withUnsafeBytes { Digest(of: $0).value }
     }
 

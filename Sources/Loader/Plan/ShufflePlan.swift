@@ -53,7 +53,7 @@ public struct ShufflePlan: Sendable {
         self.seed = seed
         self.epoch = epoch
         self.shuffles = shuffles
-        var random = KeyedRandom(1, seed, UInt64(truncatingIfNeeded: epoch))
+        var random = KeyedRandom(Purpose.recordBatches.rawValue, seed, UInt64(truncatingIfNeeded: epoch))
         let order = shuffles ? random.permutation(rows.count).map { Int($0) } : Array(rows.indices)
         let total = rows.reduce(0, +), count = max(1, count)
         self.rows = total
@@ -62,7 +62,7 @@ public struct ShufflePlan: Sendable {
         var next = 0, used = 0
         for number in 0..<count {
             var stream = Stream()
-            var left = Self.share(total, number + 1, count) - Self.share(total, number, count)
+            var left = EvenShare.size(total, part: number, of: count)
             while left > 0, next < order.count {
                 let batch = order[next], take = min(left, rows[batch] - used)
                 if take > 0 { stream.segments.append(Segment(batch: batch, rows: used..<used + take)) }
@@ -77,10 +77,6 @@ public struct ShufflePlan: Sendable {
             streams.append(stream)
         }
         self.streams = streams
-    }
-
-    private static func share(_ total: Int, _ part: Int, _ parts: Int) -> Int {
-        parts.dividingFullWidth(total.multipliedFullWidth(by: part)).quotient
     }
 
     /// Cuts a stream into windows. The first one has another length in each stream; none is shorter than half a window
@@ -155,6 +151,7 @@ public struct ShufflePlan: Sendable {
 
     /// The state that the random numbers of a window's order begin with.
     func orderState(of window: Window) -> UInt64 {
-        KeyedRandom.state(2, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
+        KeyedRandom.state(
+            Purpose.window.rawValue, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
     }
 }
