@@ -31,6 +31,12 @@ private let failures: [(json: String, says: String)] = [
     ("{\"features\": [{\"name\": \"part_pt\"}], \"pad_length\": 0}", "is 0"),
     ("{\"features\": [{\"name\": \"part_pt\"}], \"pad_length\": 1.5}", "whole number"),
     ("{\"features\": [{\"name\": \"part_pt\"}], \"pad\": 5}", "pad_length"),
+    ("{\"features\": [{\"name\": \"part_pt\"}], \"pad_length\": \"5\"}", "a string, expected a whole number"),
+    (
+        "{\"features\": [{\"name\": \"part_pt\"}], \"axis\": \"beam\"}",
+        "is \"beam\", expected constituents, puppi, stored"
+    ),
+    ("{\"features\": [{\"name\": \"part_pt\"}], \"axis\": 3}", "a number, expected a string"),
     (String(repeating: "[", count: 100_000), "too deep"),
 ]
 
@@ -79,10 +85,11 @@ private let failures: [(json: String, says: String)] = [
             {"features": {"part_z": {"binning": [-1, 1, 5]}, "part_b": {}, "part_a": {"func": "np.log",
             "inv_func": "np.exp", "larger_than": -0.1, "smaller_than": 2e1, "clip_min": 0, "clip_max": 1,
             "subtract_by": 0.1, "multiply_by": 3}, "part_c": {"bin_edges": [0, 0.1, 3]}, "part_d": null},
-            "pad_length": 77}
+            "pad_length": 77, "axis": "puppi"}
             """
         let configuration = try FeatureConfiguration(json: json)
         #expect(configuration.features.map(\.name) == ["part_z", "part_b", "part_a", "part_c", "part_d"])
+        #expect(configuration.axis == .puppi)
         let written = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(FeatureConfiguration.self, from: written) == configuration)
         #expect(try FeatureConfiguration(json: String(decoding: written, as: UTF8.self)) == configuration)
@@ -91,5 +98,52 @@ private let failures: [(json: String, says: String)] = [
         }
         let released = try JSONEncoder().encode(FeatureConfiguration.released)
         #expect(try JSONDecoder().decode(FeatureConfiguration.self, from: released) == .released)
+    }
+
+    @Test func `the axis says what is needed`() throws {
+        let features = [Feature("eta_rel"), Feature("pt_rel")]
+        let puppi = try FeatureAssembler(FeatureConfiguration(features, axis: .puppi))
+        #expect(puppi.needs == [.momenta, .axis, .puppiWeight])
+        let stored = try FeatureAssembler(FeatureConfiguration(features, axis: .stored))
+        #expect(stored.needs == [.momenta, .axis, .storedAxis])
+        #expect(try FeatureAssembler(FeatureConfiguration([Feature("pt")], axis: .puppi)).needs == .momenta)
+        let error = try #require(throws: LoaderError.self) {
+            try FeatureAssembler(FeatureConfiguration([Feature("e_rel")], axis: .stored))
+        }
+        #expect(error.description.contains("no energy"))
+
+        var jets = SampleJets()
+        jets.append([[1], [1], [1], [2]])
+        for (assembler, name) in [(puppi, "puppiWeight"), (stored, "jet_pt, jet_eta, jet_phi")] {
+            let error = try #require(throws: LoaderError.self) { try jets.batch(assembler) }
+            #expect(error.description.contains("columns are missing: \(name)"), "\(error)")
+        }
+    }
+
+    @Test func `offsets and slots that make no sense are refused`() throws {
+        var jets = SampleJets()
+        jets.append([[1, 1], [1, 1], [1, 1], [2, 2]])
+        let assembler = try FeatureAssembler(FeatureConfiguration([Feature("pt")], padLength: 1))
+        let cases: [(rows: Int, offsets: [Int32], slots: [Int32], first: Int32, says: String)] = [
+            (-1, [0], [0], 0, "rows"), (1, [-1, 1], [0], 0, "offsets"), (1, [.max, .min], [0], 0, "offsets"),
+            (2, [0, 2, 1], [0, 0], 0, "offsets"),
+            (1, [0, 1], [-1], 0, "slots"), (1, [0, 1], [0], -1, "output offsets"),
+            (1, [0, 2], [0], .max - 1, "output"),
+        ]
+        for (rows, offsets, slots, first, says) in cases {
+            var values: [Float] = [0], mask: [UInt8] = [0], ends = [first, 0, 0]
+            let error = try #require(throws: LoaderError.self) {
+                try jets.withInput { input in
+                    if first == 0 {
+                        try assembler.assemble(
+                            input, rows: rows, offsets: offsets, slots: slots, values: &values, mask: &mask)
+                    } else {
+                        try assembler.assembleJagged(
+                            input, rows: rows, offsets: offsets, values: &values, outputOffsets: &ends)
+                    }
+                }
+            }
+            #expect(error.place.hasPrefix(says), "\(error)")
+        }
     }
 }

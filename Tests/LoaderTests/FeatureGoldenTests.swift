@@ -102,4 +102,29 @@ private struct Golden {
             #expect(worst <= 1e-12 * max(1, largest), "\(name): \(worst)")
         }
     }
+
+    @Test(arguments: ["A", "B", "C"])
+    func `values from pt, eta and phi with given axes are those of the original`(name: String) throws {
+        let golden = try Golden()
+        var jets = try golden.jets()
+        for span in jets.spans {
+            var sum = [0.0, 0.0, 0.0, 0.0]
+            for i in span.start..<span.start + span.count {
+                let (x, y, z) = (Double(jets.px[i]), Double(jets.py[i]), Double(jets.pz[i]))
+                jets.pt.append(Float(hypot(x, y)))
+                jets.eta.append(Float(asinh(z / hypot(x, y))))
+                jets.phi.append(Float(atan2(y, x)))
+                for (k, v) in [x, y, z, Double(jets.energy[i])].enumerated() { sum[k] += v }
+            }
+            let pt = hypot(sum[0], sum[1])
+            jets.axes.append(JetAxis(pt: pt, eta: asinh(sum[2] / pt), phi: atan2(sum[1], sum[0]), energy: sum[3]))
+        }
+        (jets.px, jets.py, jets.pz) = ([], [], [])
+        let assembler = try FeatureAssembler(#require(golden.configurations[name]))
+        let batch = try jets.batch(assembler)
+        #expect(batch.mask == (try golden.array("\(name)_mask_f64", UInt8.self)))
+        // Angles rounded to float32 before the subtraction, times 3: three halves of a unit in the last place of 4.
+        let values = try golden.array("\(name)_values_f64", Float.self)
+        #expect(zip(values, batch.values).map { abs($0 - $1) / max(1, abs($0)) }.max() ?? 1 <= 1.5e-6)
+    }
 }

@@ -4,6 +4,15 @@ import Loader
 struct SampleJets {
     var px: [Float] = [], py: [Float] = [], pz: [Float] = [], energy: [Float] = [], pdgId: [Float] = []
     var spans: [JetSpan] = []
+    /// If not empty, they are given instead of momenta.
+    var pt: [Float] = [], eta: [Float] = [], phi: [Float] = []
+    /// If not empty, they are given.
+    var axes: [JetAxis] = []
+    /// Weights of constituents, and jets as the source has them, if not empty.
+    var weight: [Float] = [], jetPt: [Float] = [], jetEta: [Float] = [], jetPhi: [Float] = []
+
+    /// The offsets of the jets, which lie one after the other.
+    var offsets: [Int32] { [0] + spans.map { Int32($0.start + $0.count) } }
 
     /// Adds a jet from px, py, pz, E, and codes if there are any.
     mutating func append(_ columns: [[Float]]) {
@@ -15,24 +24,26 @@ struct SampleJets {
         pdgId += columns.count > 4 ? columns[4] : columns[0].map { _ in 211 }
     }
 
-    /// The columns with momenta and codes.
+    /// The columns.
     func withInput(_ body: (FeatureInput) throws -> Void) rethrows {
-        try px.withUnsafeBufferPointer { px in
-            try py.withUnsafeBufferPointer { py in
-                try pz.withUnsafeBufferPointer { pz in
-                    try energy.withUnsafeBufferPointer { energy in
-                        try pdgId.withUnsafeBufferPointer { codes in
-                            var input = FeatureInput()
-                            input.px = px.baseAddress
-                            input.py = py.baseAddress
-                            input.pz = pz.baseAddress
-                            input.energy = energy.baseAddress
-                            input.fields = [codes.baseAddress]
-                            try body(input)
-                        }
-                    }
-                }
-            }
+        var input = FeatureInput()
+        // Arrays that outlive the call have memory that does not move.
+        let columns = [px, py, pz, energy, pdgId, pt, eta, phi, weight, jetPt, jetEta, jetPhi].map { column in
+            let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, column.count))
+            _ = memory.initialize(fromContentsOf: column)
+            return memory
+        }
+        defer { for column in columns { column.deallocate() } }
+        let pointers = columns.map { UnsafePointer($0.baseAddress) }
+        if pt.isEmpty || !px.isEmpty { (input.px, input.py, input.pz) = (pointers[0], pointers[1], pointers[2]) }
+        input.energy = pointers[3]
+        input.fields = [pointers[4]]
+        if !pt.isEmpty { (input.pt, input.eta, input.phi) = (pointers[5], pointers[6], pointers[7]) }
+        if !weight.isEmpty { input.puppiWeight = pointers[8] }
+        if !jetPt.isEmpty { (input.jetPt, input.jetEta, input.jetPhi) = (pointers[9], pointers[10], pointers[11]) }
+        try axes.withUnsafeBufferPointer { axes in
+            if !axes.isEmpty { input.axes = axes.baseAddress }
+            try body(input)
         }
     }
 
@@ -41,7 +52,7 @@ struct SampleJets {
         let slots = spans.count * assembler.configuration.padLength
         var values = [Float](repeating: -77, count: slots * assembler.configuration.features.count)
         var mask = [UInt8](repeating: 9, count: slots)
-        try withInput { try assembler.assemble($0, jets: spans, values: &values, mask: &mask) }
+        try withInput { input in try assembler.assemble(input, jets: spans, values: &values, mask: &mask) }
         return (values, mask)
     }
 
@@ -49,7 +60,38 @@ struct SampleJets {
     func jagged(_ assembler: FeatureAssembler) throws -> (values: [Float], offsets: [Int32]) {
         var values = [Float](repeating: -77, count: px.count * assembler.configuration.features.count)
         var offsets = [Int32](repeating: 0, count: spans.count + 1)
-        try withInput { try assembler.assembleJagged($0, jets: spans, values: &values, offsets: &offsets) }
+        try withInput { input in try assembler.assembleJagged(input, jets: spans, values: &values, offsets: &offsets) }
         return (values, offsets)
+    }
+
+    /// A padded batch of all jets through the face with offsets.
+    func batch(_ assembler: FeatureAssembler, slots: [Int32]? = nil) throws -> (values: [Float], mask: [UInt8]) {
+        let places = spans.count * assembler.configuration.padLength
+        var values = [Float](repeating: -77, count: places * assembler.configuration.features.count)
+        var mask = [UInt8](repeating: 9, count: places)
+        try withInput { input in
+            if let slots {
+                try assembler.assemble(
+                    input, rows: spans.count, offsets: offsets, slots: slots, values: &values, mask: &mask)
+            } else {
+                try assembler.assemble(input, rows: spans.count, offsets: offsets, values: &values, mask: &mask)
+            }
+        }
+        return (values, mask)
+    }
+
+    /// A jagged batch of all jets through the face with offsets, which begins at row 3 of memory without a row too much.
+    func jaggedBatch(
+        _ assembler: FeatureAssembler, kept: Int
+    ) throws -> (values: [Float], offsets: [Int32]) {
+        let width = assembler.configuration.features.count
+        var values = [Float](repeating: -77, count: (kept + 3) * width)
+        var ends = [Int32](repeating: -1, count: spans.count + 1)
+        ends[0] = 3
+        try withInput { input in
+            try assembler.assembleJagged(
+                input, rows: spans.count, offsets: offsets, values: &values, outputOffsets: &ends)
+        }
+        return (values, ends)
     }
 }

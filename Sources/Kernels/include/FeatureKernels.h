@@ -45,13 +45,42 @@ typedef struct {
     double pt, eta, phi, energy;
 } pando_jet_axis;
 
-/// The axis from the sum in double of n constituents, from `start` on.
+/// The axis from the sum in double of n constituents, from `start` on, in stored order. px, py, pz, E where all are
+/// given, else pt, eta, phi and E or mass.
 void pando_jet_axis_of(const pando_feature_input *in, size_t start, size_t n, pando_jet_axis *axis);
+/// The same of four-momenta times a weight for each constituent.
+void pando_weighted_axis_of(const pando_feature_input *in, const float *weight, size_t start, size_t n,
+                            pando_jet_axis *axis);
+/// Axes from sums of px, py, pz, E, four numbers a jet.
+void pando_axes_of_sums(size_t jets, const double *sums, pando_jet_axis *axes);
 
-/// Computes `count` features of the n constituents of one jet, from `start` on; writes the first `limit` that survive all
-/// cuts to values[0 ..< returned number][0 ..< count]. `edges` are the edges of all bins.
-size_t pando_features(const pando_feature *features, size_t count, const double *edges, const pando_feature_input *in,
-                      size_t start, size_t n, const pando_jet_axis *axis, size_t limit, float *values);
+/// Jets whose constituents lie one after the other, and where their features go.
+typedef struct {
+    size_t jets;
+    /// Jet j has the constituents start + offsets[j] ..< start + offsets[j + 1] of the columns; jets + 1 numbers, not
+    /// negative, never less than the one before.
+    size_t start;
+    const int32_t *offsets;
+    /// One for each jet. NULL: made from the stored jets (one number a jet, without energy), if they are not NULL, else
+    /// from the constituents, times `weight` if that is not NULL.
+    const pando_jet_axis *axes;
+    const float *jet_pt, *jet_eta, *jet_phi, *weight;
+    /// Of each jet, the first `length` constituents that survive all cuts are taken.
+    size_t length;
+    float *values;
+    /// Padded, if `ends` is NULL: the features of jet j go to values[slots[j]][0 ..< length][0 ..< count], or values[j]
+    /// without slots, with zeros in the rest; mask[slots[j]][0 ..< length], if not NULL, gets ones and zeros.
+    const int32_t *slots;
+    uint8_t *mask;
+    /// Jagged: the features go to values[row ...][0 ..< count] without gaps; ends[j] gets the row after those of jet j.
+    size_t row;
+    int32_t *ends;
+} pando_feature_batch;
+
+/// Computes `count` features of all constituents of a batch. `edges` are the edges of all bins.
+/// Returns the row after the last one of a jagged batch.
+size_t pando_features_batch(const pando_feature *features, size_t count, const double *edges,
+                            const pando_feature_input *in, const pando_feature_batch *batch);
 
 /// Natural logarithm, asinh(z / pt) with 0/0 = 0, and atan2(y, x): the ones that the features use.
 void pando_log(size_t n, const double *x, double *out);

@@ -1,6 +1,6 @@
 extension FeatureConfiguration: Codable {
     private enum Keys: String, CodingKey {
-        case features
+        case features, axis
         case padLength = "pad_length"
     }
 
@@ -8,6 +8,7 @@ extension FeatureConfiguration: Codable {
         var container = encoder.container(keyedBy: Keys.self)
         try container.encode(features, forKey: .features)
         try container.encode(padLength, forKey: .padLength)
+        try container.encode(axis, forKey: .axis)
     }
 
     /// Reads the form with an array of features; decoders lose the order of an object (`init(json:)` keeps it).
@@ -15,7 +16,8 @@ extension FeatureConfiguration: Codable {
         let container = try decoder.container(keyedBy: Keys.self)
         try self.init(
             container.decode([Feature].self, forKey: .features),
-            padLength: container.decodeIfPresent(Int.self, forKey: .padLength) ?? 128)
+            padLength: container.decodeIfPresent(Int.self, forKey: .padLength) ?? 128,
+            axis: container.decodeIfPresent(JetAxisDefinition.self, forKey: .axis) ?? .constituents)
     }
 }
 

@@ -1,15 +1,19 @@
 /// An ordered list of features, and how many constituents of a jet are taken.
 ///
 /// As JSON, in the form that `encode(to:)` writes: `{"features": [{"name": "part_pt", "func": "log", "inv_func": "exp"},
-/// ...], "pad_length": 128}`; `init(json:)` also reads the original's object of features, in the order of the text.
+/// ...], "pad_length": 128, "axis": "constituents"}`; `init(json:)` also reads the original's object of features, in the order of the text.
 public struct FeatureConfiguration: Sendable, Equatable {
     /// The features, in the order of the last axis of a batch.
     public let features: [Feature]
     /// Constituents a jet: the first so many that survive all cuts.
     public let padLength: Int
+    /// What relative features refer to.
+    public let axis: JetAxisDefinition
 
     /// A configuration from its parts, checked.
-    public init(_ features: [Feature], padLength: Int = 128) throws(LoaderError) {
+    public init(
+        _ features: [Feature], padLength: Int = 128, axis: JetAxisDefinition = .constituents
+    ) throws(LoaderError) {
         if features.isEmpty { throw LoaderError(.feature, place: "features", message: "the list is empty") }
         guard padLength >= 1, padLength <= 1 << 20 else {
             throw LoaderError(.feature, place: "pad_length", message: "is \(padLength), expected 1 to \(1 << 20)")
@@ -21,6 +25,7 @@ public struct FeatureConfiguration: Sendable, Equatable {
         }
         self.features = features
         self.padLength = padLength
+        self.axis = axis
     }
 
     /// The configuration of the released OmniJet-alpha tokenizers: ln pt - 1.8, and 3 etarel, 3 phirel within ±0.8.
@@ -34,9 +39,10 @@ public struct FeatureConfiguration: Sendable, Equatable {
     private init(unchecked features: [Feature], padLength: Int) {
         self.features = features
         self.padLength = padLength
+        axis = .constituents
     }
 
-    /// Reads JSON: a configuration `{"features": ..., "pad_length": 128}`, or only its features, which are an array of
+    /// Reads JSON: a configuration `{"features": ..., "pad_length": 128, "axis": "puppi"}`, or only its features, which are an array of
     /// entries with a `name`, or an object of entries by name in the order of the text.
     public init(json: String) throws(LoaderError) {
         try self.init(OrderedJSON(parsing: json))
@@ -53,15 +59,25 @@ public struct FeatureConfiguration: Sendable, Equatable {
     }
 
     init(_ json: OrderedJSON) throws(LoaderError) {
-        var list = json, padLength = 128
+        var list = json, padLength = 128, axis = JetAxisDefinition.constituents
         if case .object(let members) = json, let inner = members.first(where: { $0.key == "features" }) {
             list = inner.value
             for (key, value) in members where key != "features" {
-                guard key == "pad_length", case .number(let length) = value, let exact = Int(exactly: length) else {
+                switch (key, value) {
+                case ("pad_length", .number(let length)):
+                    guard let exact = Int(exactly: length) else {
+                        throw LoaderError(.feature, place: key, message: "is \(length), expected a whole number")
+                    }
+                    padLength = exact
+                case ("axis", .string(let name)): axis = try JetAxisDefinition(named: name)
+                case ("pad_length", _), ("axis", _):
                     throw LoaderError(
-                        .feature, place: key, message: "expected only features and pad_length, a whole number")
+                        .feature, place: key,
+                        message: "\(value.kind), expected \(key == "axis" ? "a string" : "a whole number")")
+                default:
+                    throw LoaderError(
+                        .feature, place: key, message: "unknown key; known are features, pad_length, axis")
                 }
-                padLength = exact
             }
         }
         var features: [Feature] = []
@@ -74,7 +90,7 @@ public struct FeatureConfiguration: Sendable, Equatable {
             throw LoaderError(
                 .feature, place: "features", message: "\(list.kind), expected an array or an object of features")
         }
-        try self.init(features, padLength: padLength)
+        try self.init(features, padLength: padLength, axis: axis)
     }
 }
 

@@ -1,6 +1,6 @@
 import Kernels
 
-/// The axis of a jet in double precision: of the sum of all its stored constituents, before any cut.
+/// The axis of a jet in double precision (`JetAxisDefinition` says of what).
 public struct JetAxis: Sendable, Equatable {
     /// Transverse momentum in GeV.
     public var pt: Double
@@ -52,19 +52,31 @@ public struct FeatureInput {
     public var mass: UnsafePointer<Float>?
     /// Stored fields, in the order of `FeatureAssembler.fields`.
     public var fields: [UnsafePointer<Float>?] = []
-    /// The axes of jets; where nil, they are computed from all constituents of each span.
+    /// The same, as many as the assembler has, in memory of the caller, which saves an array for each batch; goes before
+    /// `fields`.
+    public var fieldTable: UnsafePointer<UnsafePointer<Float>?>?
+    /// The axes of jets; where nil, they are made as the configuration says.
     public var axes: UnsafePointer<JetAxis>?
+    /// The weights of constituents in their jet's axis, for `JetAxisDefinition.puppi`.
+    public var puppiWeight: UnsafePointer<Float>?
+    /// Transverse momentum in GeV, pseudorapidity and azimuth in rad of the jets, for `JetAxisDefinition.stored`.
+    public var jetPt, jetEta, jetPhi: UnsafePointer<Float>?
 
     /// An input without columns.
     public init() {}
 
+    func hasField(_ number: Int) -> Bool {
+        if let fieldTable { return fieldTable[number] != nil }
+        return number < fields.count && fields[number] != nil
+    }
+
     /// The columns as the kernel takes them.
-    func withKernelInput(_ body: (inout pando_feature_input) -> Void) {
+    func withKernelInput(_ body: (inout pando_feature_input) -> Int) -> Int {
         fields.withUnsafeBufferPointer { fields in
             var input = pando_feature_input(
                 px: px, py: py, pz: pz, energy: energy, pt: pt, eta: eta, phi: phi, mass: mass,
-                fields: fields.baseAddress)
-            body(&input)
+                fields: fieldTable ?? fields.baseAddress)
+            return body(&input)
         }
     }
 }
