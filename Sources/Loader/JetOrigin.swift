@@ -1,8 +1,9 @@
-import ArrowIPC
 import Shards
 
 /// Where a jet came from.
 public struct JetOrigin: Codable, Sendable, Equatable {
+    /// The number of its dataset in a mixture; else 0.
+    public var dataset: Int
     /// Its number in the dataset.
     public var jet: Int
     /// The input file.
@@ -15,49 +16,40 @@ public struct JetOrigin: Codable, Sendable, Equatable {
 
 /// Finds origins of jets. Not Sendable: one thread owns it.
 struct OriginReader {
-    private let dataset: Dataset
-    private let reader: BatchReader
-    private let decoder = BodyDecoder()
-    private var last: (batch: Int, stored: StoredJets)?
-    private let selection: StoredSelection
+    private let part: DatasetPart
+    private let reader: StoredReader
     private let events: [(name: String, column: Int)]
     private let source: (input: Int, row: Int)
 
-    init(dataset: Dataset) throws {
-        self.dataset = dataset
-        reader = dataset.makeReader()
-        let contents = LoaderContents(
-            columns: [StoredColumn.source, StoredColumn.sourceRow]
-                + dataset.catalogue.encoding.fields.filter { $0.role == .event && $0.type == .int64 }.map(\.name))
-        let found = try ContentSelection(dataset: dataset, contents: contents, split: nil)
-        selection = found.stored
-        let stored = found.stored
-        events = (contents.columns ?? []).dropFirst(2).compactMap { name in stored.place(of: name).map { (name, $0) } }
+    init(dataset: Dataset, options: LoaderOptions) throws {
+        let names = dataset.catalogue.encoding.fields.filter { $0.role == .event && $0.type == .int64 }.map(\.name)
+        // One record batch in memory at a time.
+        var small = LoaderOptions()
+        (small.split, small.limit, small.limitSeed) = (options.split, options.limit, options.limitSeed)
+        (small.batchSize, small.window) = (1, 1)
+        part = try DatasetPart(
+            dataset: dataset,
+            contents: LoaderContents(columns: [StoredColumn.source, StoredColumn.sourceRow] + names), options: small)
+        reader = StoredReader(part: part, checksDigests: true)
+        let stored = part.selection.stored
+        events = names.compactMap { name in stored.place(of: name).map { (name, $0) } }
         guard let input = stored.place(of: StoredColumn.source), let row = stored.place(of: StoredColumn.sourceRow)
         else { throw LoaderError(.data, file: dataset.directory, message: "has no column \(StoredColumn.source)") }
         source = (input, row)
     }
 
-    /// The origin of a jet by its number in the dataset.
-    mutating func origin(of jet: Int) throws -> JetOrigin {
-        // The last record batch that begins at or before the jet; the list ends with the number of all rows.
-        let batch = dataset.firstRows.dropLast().lastIndex { $0 <= jet } ?? 0, row = jet - dataset.firstRows[batch]
-        let stored: StoredJets
-        if let last, last.batch == batch {
-            stored = last.stored
-        } else {
-            stored = last?.stored ?? StoredJets(selection)
-            let place = "\(dataset.directory)/\(dataset.shard(ofBatch: batch).file)"
-            try stored.read(reader.read(batch), using: decoder, file: place)
-            last = (batch, stored)
-        }
+    /// The origin of a row.
+    func origin(of place: RowPlace, dataset number: Int) throws -> JetOrigin {
+        let dataset = part.dataset, loaded = try reader.pin(place.batch)
+        defer { part.store.unpin(place.batch) }
+        let row = loaded.row(place.row), stored = loaded.stored
         let input =
-            Int(stored.values(source.input, as: UInt16.self)[row]) + dataset.shard(ofBatch: batch).sourceOffset
+            Int(stored.values(source.input, as: UInt16.self)[row]) + dataset.shard(ofBatch: place.batch).sourceOffset
         let inputs = dataset.catalogue.provenance.inputs
         let numbers = events.map { ($0.name, stored.values($0.column, as: Int64.self)[row]) }
         return JetOrigin(
-            jet: jet, input: inputs.indices.contains(input) ? inputs[input].name : "",
-            row: Int(stored.values(source.row, as: Int64.self)[row]),
-            event: Dictionary(numbers) { first, _ in first })
+            dataset: number, jet: dataset.firstRows[place.batch] + row,
+            input: inputs.indices.contains(input) ? inputs[input].name : "",
+            row: Int(stored.values(source.row, as: Int64.self)[row]), event: Dictionary(numbers) { first, _ in first })
     }
 }

@@ -1,26 +1,24 @@
-import ArrowIPC
 import Foundation
-import Kernels
 import Shards
 import Support
 
-/// Feeds a training loop with batches of jets from a dataset.
+/// Feeds a training loop with batches of jets from a dataset, or from several.
 ///
-/// The sequence of global batches follows from the dataset's fingerprint, the options, the seed and the epoch; threads,
+/// The sequence of global batches follows from the datasets' fingerprints, the options, the seed and the epoch; threads,
 /// ranks and interruptions only decide who makes which part and when.
 ///
 /// ```swift
-/// let loader = try Loader(dataset: "aoj.pando", columns: ["px", "py", "pz", "E"], options: options)
-/// var batches = try loader.batches(epoch: 0)
-/// while let batch = try batches.next() { train(batch) }
+/// let loader = try Loader(dataset: "aoj.pando", contents: LoaderContents(features: .released), options: options)
+/// let batches = try loader.batches(epoch: 0)
+/// while let batch = try batches.next() { train(batch.features, batch.mask) }
 /// ```
 public final class Loader: Sendable {
-    /// The dataset.
-    public let dataset: Dataset
     /// The options.
     public let options: LoaderOptions
     /// What batches hold.
     public let contents: LoaderContents
+    /// The datasets with their weights.
+    public let sources: [LoaderSource]
     let parts: [DatasetPart]
     let pool: BatchPool
 
@@ -35,70 +33,89 @@ public final class Loader: Sendable {
 
     /// Opens a dataset for loading columns, features, or both.
     /// - Throws: `LoaderError` for what cannot be, before anything is read; what opening the dataset throws.
-    public init(dataset directory: String, contents: LoaderContents, options: LoaderOptions = LoaderOptions()) throws {
-        let dataset = try Dataset(directory: directory)
-        self.dataset = dataset
-        self.options = options
-        self.contents = contents
-        parts = [try DatasetPart(dataset: dataset, contents: contents, options: options)]
-        try options.check(rows: parts.reduce(0) { $0 + $1.jetCount }, file: directory)
-        let selection = parts[0].selection, size = parts[0].batch
-        pool = BatchPool(limit: options.prefetch + options.threads + 2) {
-            Batch(
-                fields: selection.encoding.fields, names: selection.names, features: contents.features, size: size)
-        }
+    public convenience init(
+        dataset directory: String, contents: LoaderContents, options: LoaderOptions = LoaderOptions()
+    ) throws {
+        try self.init(mixture: [LoaderSource(directory)], contents: contents, options: options)
     }
 
-    /// Jets that take part in an epoch.
+    /// Opens datasets to draw from by weight. All must have the columns and what the features need.
+    /// - Throws: `LoaderError` for what cannot be, before anything is read; what opening the datasets throws.
+    public init(mixture sources: [LoaderSource], contents: LoaderContents, options: LoaderOptions = LoaderOptions()) throws {
+        guard let first = sources.first else {
+            throw LoaderError(.options, place: "mixture", message: "has no datasets")
+        }
+        guard sources.count == 1 || contents.columns != nil || contents.features != nil else {
+            throw LoaderError(
+                .options, place: "columns", message: "are not named",
+                advice: "say which columns or features the batches of a mixture have")
+        }
+        self.sources = sources
+        self.options = options
+        self.contents = contents
+        let parts = try sources.map { source in
+            var own = options
+            own.split = source.split ?? options.split
+            return try DatasetPart(dataset: Dataset(directory: source.dataset), contents: contents, options: own)
+        }
+        self.parts = parts
+        for part in parts { try options.check(rows: part.jetCount, file: part.dataset.directory) }
+        let columns = try Self.columns(of: parts, first.dataset)
+        let size = parts.reduce(BatchSize(rows: 0, constituents: 0)) {
+            BatchSize(rows: $1.batch.rows, constituents: max($0.constituents, $1.batch.constituents))
+        }
+        pool = BatchPool(limit: options.prefetch + options.threads + 2) {
+            Batch(fields: columns.fields, names: columns.names, features: contents.features, size: size)
+        }
+        // Weights that make no sense are found before the first batch.
+        _ = try mixturePlan(epoch: 0)
+    }
+
+    /// The fields of batches: all of a single dataset, so that it is decoded to its place; the chosen ones of a mixture.
+    private static func columns(
+        of parts: [DatasetPart], _ directory: String
+    ) throws(LoaderError) -> (fields: [SourceField], names: [String: Int]) {
+        let first = parts[0].selection
+        guard parts.count > 1 else { return (first.encoding.fields, first.names) }
+        var fields: [SourceField] = [], names: [String: Int] = [:]
+        for (name, index) in first.names.sorted(by: { $0.value < $1.value }) {
+            let field = first.encoding.fields[index]
+            for part in parts.dropFirst() {
+                let other = part.selection.encoding.fields[part.selection.names[name] ?? 0]
+                guard other.type == field.type, (other.role == .constituent) == (field.role == .constituent) else {
+                    throw LoaderError(
+                        .feature, file: part.dataset.directory, place: "column \(name)",
+                        message: "has type \(other.type) and role \(other.role); in \(directory) it has "
+                            + "\(field.type), \(field.role)")
+                }
+            }
+            names[name] = fields.count
+            fields.append(field)
+        }
+        return (fields, names)
+    }
+
+    /// The dataset; of a mixture, the first one.
+    public var dataset: Dataset { parts[0].dataset }
+
+    /// The datasets, in the order of `Batch.datasets`.
+    public var datasets: [Dataset] { parts.map(\.dataset) }
+
+    /// Jets that take part: in an epoch of one dataset, each of them once.
     public var jetCount: Int { parts.reduce(0) { $0 + $1.jetCount } }
 
     /// Batches of an epoch: the same number on every rank.
     public var stepsPerEpoch: Int {
-        let streams = options.streamCount, share = options.batchSize / streams
-        return options.dropLast ? jetCount / streams / share : ((jetCount + streams - 1) / streams + share - 1) / share
-    }
-
-    /// Bytes that loading one epoch at a time takes at most, beside the index and the plan (some 100 bytes a record batch):
-    /// the record batches of all windows, and batches that are ready, being made, or in use.
-    public var memoryBound: Int {
-        let windows = options.storeCapacity(batches: Int.max) * MemoryLayout<pando_stored_row>.stride
-        var sum = 0
-        var largest = 0.0
-        for part in parts {
-            let records = (0..<part.dataset.batchCount).map { part.dataset.record(ofBatch: $0) }
-            // One exception in four constituents is far more than there are; buffers grow by half.
-            let bytes = records.map { record in
-                part.selection.stored.byteCount(
-                    rows: record.rows, constituents: record.constituents, exceptions: record.constituents / 4)
-            }
-            let kept = options.storeCapacity(batches: part.dataset.batchCount)
-            sum += kept * ((bytes.max() ?? 0) * 3 / 2) + min(windows * (records.map(\.rows).max() ?? 0), kept << 20)
-            for record in records {
-                largest = max(largest, Double(record.constituents) / Double(max(1, record.rows)))
-            }
-        }
-        // A batch of jets with twice as many constituents as the richest record batch has.
-        let rows = options.batchSize / options.worldSize, constituents = Int(2 * largest) * rows
-        var batch = 4 * constituents * (contents.columns?.count ?? parts[0].selection.encoding.fields.count) + 64 * rows
-        if let features = contents.features { batch += rows * features.padLength * (1 + 4 * features.features.count) }
-        sum += (options.prefetch + 2 * options.threads + 4) * batch + options.threads * 32 * constituents
-        // Stacks, the reader's own buffers, and the library.
-        return sum + options.threads * (8 << 20) + (64 << 20)
+        if let mixture = try? mixturePlan(epoch: 0) { return mixture.steps }
+        return EpochPlan.steps(rows: jetCount, batchSize: options.batchSize, dropLast: options.dropLast)
     }
 
     /// Record batches that a stream shuffles together.
     public var window: Int { options.windowLength }
 
-    /// The plan of an epoch.
-    public func plan(epoch: Int) -> ShufflePlan {
-        ShufflePlan(
-            rows: parts[0].rows, streams: options.streamCount, window: options.windowLength, shuffles: options.shuffle,
-            seed: options.seed, epoch: epoch)
-    }
-
     /// The state at the beginning of an epoch.
     public func state(epoch: Int) -> LoaderState {
-        LoaderState(fingerprint: dataset.catalogue.fingerprint, options: options.digest, epoch: epoch, step: 0)
+        LoaderState(fingerprint: fingerprint, options: deciding, epoch: epoch, step: 0)
     }
 
     /// The batches of an epoch from its beginning.
@@ -107,94 +124,57 @@ public final class Loader: Sendable {
     }
 
     /// The batches of an epoch from where a state says; with any number of threads and ranks.
-    /// - Throws: `LoaderError` with code `state` if the state is of another dataset or of other options.
+    /// - Throws: `LoaderError` with code `state` that names the difference if the state is of another dataset or of other
+    ///   options.
     public func batches(from state: LoaderState) throws -> BatchIterator {
         func fault(_ message: String) -> LoaderError {
             LoaderError(
                 .state, file: dataset.directory, message: message,
                 advice: "begin anew, or use what the state was made with")
         }
-        guard state.fingerprint == dataset.catalogue.fingerprint else {
-            throw fault("the state is of the dataset \(state.fingerprint), this is \(dataset.catalogue.fingerprint)")
+        guard state.fingerprint == fingerprint else {
+            throw fault("the state is of the dataset \(state.fingerprint), this is \(fingerprint)")
         }
-        guard state.options == options.digest else {
-            throw fault("the state was made with another batch size, order, seed, window, split or number of streams")
+        let mine = deciding
+        let differences = Set(mine.keys).union(state.options.keys).sorted().filter { mine[$0] != state.options[$0] }
+        guard differences.isEmpty else {
+            let words = differences.map { "\($0) \(state.options[$0] ?? "none"), now \(mine[$0] ?? "none")" }
+            throw fault("the state was made with \(words.joined(separator: "; "))")
         }
-        guard state.epoch >= 0, (0...stepsPerEpoch).contains(state.step) else {
-            throw fault("the state is at step \(state.step) of epoch \(state.epoch), which has \(stepsPerEpoch)")
+        let steps = try steps(epoch: state.epoch)
+        guard state.epoch >= 0, (0...steps).contains(state.step) else {
+            throw fault("the state is at step \(state.step) of epoch \(state.epoch), which has \(steps)")
         }
-        return BatchIterator(running: RunningQueue(makeQueue(epoch: state.epoch, first: state.step)), state: state)
+        return BatchIterator(running: RunningQueue(try makeQueue(epoch: state.epoch, first: state.step)), state: state)
     }
 
     /// The batches of an epoch for `for try await`.
     public func asyncBatches(epoch: Int = 0) -> AsyncBatches {
-        AsyncBatches(first: 0) { [self] in makeQueue(epoch: epoch, first: 0) }
+        AsyncBatches(first: 0) { [self] in try makeQueue(epoch: epoch, first: 0) }
     }
 
-    private func makeQueue(epoch: Int, first: Int) -> BatchQueue {
-        let streams = options.streamCount / options.worldSize
-        return BatchQueue(
-            loader: self,
-            plan: RankPlan(
-                epoch: epoch, parts: parts, plans: [plan(epoch: epoch)],
-                streams: options.rank * streams..<(options.rank + 1) * streams,
-                share: options.batchSize / options.streamCount), first: first)
+    private func makeQueue(epoch: Int, first: Int) throws -> BatchQueue {
+        try BatchQueue(
+            loader: self, plan: rankPlan(epoch: epoch, rank: options.rank), first: first, steps: steps(epoch: epoch))
     }
 
-    /// Where each jet of a batch came from, without reading what lies before it.
-    /// - Throws: `LoaderError` with code `options` or `rank` if there is no such batch; what reading throws.
-    public func jets(inStep step: Int, rank: Int, epoch: Int) throws -> [JetOrigin] {
-        guard (0..<stepsPerEpoch).contains(step) else {
-            throw LoaderError(
-                .options, file: dataset.directory, place: "step \(step)",
-                message: "does not exist; an epoch has \(stepsPerEpoch)")
-        }
-        guard (0..<options.worldSize).contains(rank) else {
-            throw LoaderError(
-                .rank, file: dataset.directory, message: "rank \(rank) of \(options.worldSize) does not exist")
-        }
-        var reader = try OriginReader(dataset: dataset)
-        let plan = plan(epoch: epoch), share = options.batchSize / options.streamCount
-        let streams = options.streamCount / options.worldSize
-        let windows = StoredReader(part: parts[0], checksDigests: true)
-        var origins: [JetOrigin] = []
-        for stream in rank * streams..<(rank + 1) * streams {
-            var position = step * share
-            let end = min(position + share, plan.rows(ofStream: stream))
-            let order = WindowOrder(), buffer = WindowBuffer()
-            while position < end, let window = plan.window(ofStream: stream, at: position) {
-                try buffer.fill(window, of: plan, from: windows, store: parts[0].store, order: order)
-                defer { buffer.release(to: parts[0].store) }
-                while position < min(end, window.positions.upperBound) {
-                    let place = buffer.rows[position - window.positions.lowerBound]
-                    origins.append(try reader.origin(of: Int(place.from.pointee.first_row + place.row)))
-                    position += 1
-                }
-            }
-        }
-        return origins
-    }
+    /// Batches of an epoch; epochs of a mixture may differ by some.
+    func steps(epoch: Int) throws -> Int { try mixturePlan(epoch: epoch)?.steps ?? stepsPerEpoch }
 }
 
-/// The batches of an epoch, one after the other. Not Sendable: the training loop owns it.
-public final class BatchIterator {
-    private let running: RunningQueue
-    /// Where the loop is: after the batches that it was given.
-    public private(set) var state: LoaderState
+/// A dataset of a mixture.
+public struct LoaderSource: Sendable, Equatable {
+    /// The directory of the dataset.
+    public var dataset: String
+    /// Its part of each batch, relative to the weights of the others.
+    public var weight: Double
+    /// Takes jets of this split only; nil: what the options say.
+    public var split: String?
 
-    /// What was done since it began.
-    public var counters: LoaderCounters { running.queue.counters }
-
-    init(running: RunningQueue, state: LoaderState) {
-        self.running = running
-        self.state = state
-    }
-
-    /// The next batch of this rank; nil at the end of the epoch.
-    /// - Throws: What stopped a thread, in the place of its batch, with shard and record batch.
-    public func next() throws -> Batch? {
-        guard let batch = try running.queue.take(state.step) else { return nil }
-        state.step += 1
-        return batch
+    /// A dataset with a weight.
+    public init(_ dataset: String, weight: Double = 1, split: String? = nil) {
+        self.dataset = dataset
+        self.weight = weight
+        self.split = split
     }
 }

@@ -7,6 +7,13 @@ public struct LoaderOptions: Sendable, Equatable {
     public var batchSize = 256
     /// Whether rows are shuffled.
     public var shuffle = true
+    /// Shuffles all rows at once in place of rows in windows: a true shuffle, for datasets whose columns are not compressed,
+    /// or fit into `exactLimit` bytes of memory.
+    public var exact = false
+    /// Bytes of decompressed columns that exact order may hold in memory.
+    public var exactLimit = 4 << 30
+    /// When an epoch of a mixture ends.
+    public var mixtureLength = MixturePlan.Length.shortest
     /// The seed of the order.
     public var seed: UInt64 = 0
     /// Record batches that a stream shuffles together; nil: as many as a batch takes rows from a stream, at least four.
@@ -47,16 +54,21 @@ public struct LoaderOptions: Sendable, Equatable {
     /// Record batches that stay in memory: the windows of this rank's streams, at most one and a half times as long as asked
     /// for, and one for each thread that reads ahead.
     func storeCapacity(batches: Int) -> Int {
+        if exact { return batches }
         let streams = streamCount / max(1, worldSize)
         return min(batches, (streams + threads) * (windowLength + windowLength / 2))
     }
 
-    /// Identifies what decides the sequence; ranks, threads and prefetching do not.
-    var digest: Digest {
-        let text =
-            "\(batchSize) \(shuffle) \(seed) \(windowLength) \(streamCount) \(dropLast) \(split ?? "")"
-            + (limit.map { " \($0) \(limitSeed)" } ?? "")
-        return Digest(of: Array(text.utf8))
+    /// What decides the sequence, by name; ranks, threads and prefetching do not.
+    var deciding: [String: String] {
+        var all = [
+            "batch size": "\(batchSize)", "shuffle": "\(shuffle)", "exact": "\(exact)", "seed": "\(seed)",
+            "window": "\(windowLength)", "streams": "\(streamCount)", "last batch": dropLast ? "dropped" : "kept",
+        ]
+        if exact { all["window"] = nil }
+        if let split { all["split"] = split }
+        if let limit { all["limit"] = "\(limit) of seed \(limitSeed)" }
+        return all
     }
 
     /// Says what cannot be, before anything is read.
@@ -95,10 +107,10 @@ public struct LoaderOptions: Sendable, Equatable {
 ///
 /// It counts global batches that were handed to the consumer; everything else follows from the plan.
 public struct LoaderState: Codable, Sendable, Equatable {
-    /// The dataset's fingerprint.
+    /// The dataset's fingerprint; of a mixture, a digest of all fingerprints.
     public var fingerprint: Digest
-    /// Identifies the options that decide the sequence.
-    public var options: Digest
+    /// The options that decide the sequence, by name.
+    public var options: [String: String]
     /// The epoch.
     public var epoch: Int
     /// Global batches handed out in this epoch.

@@ -45,22 +45,19 @@ public final class JetColumns {
     /// The element type of a field.
     public func elementType(of field: Int) -> ElementType { types[field] }
 
-    /// Copies a field of rows of other columns together; offsets and sizes have been set.
-    public func gather(field: Int, from places: [(columns: JetColumns, row: Int)]) {
-        let width = widths[field], target = fields[field].base
+    /// Copies a field of other columns to these, row i to row `rows[i]`; offsets and sizes have been set.
+    public func scatter(field: Int, from other: JetColumns, field source: Int, to rows: UnsafeBufferPointer<Int32>) {
+        let width = widths[field], target = fields[field].base, values = other.fields[source].base
         guard isConstituent[field] else {
-            for (index, place) in places.enumerated() {
-                (target + index * width).copyMemory(
-                    from: place.columns.fields[field].base + place.row * width, byteCount: width)
+            for (index, row) in rows.enumerated() {
+                (target + Int(row) * width).copyMemory(from: values + index * width, byteCount: width)
             }
             return
         }
-        let ends = offsetNumbers
-        for (index, place) in places.enumerated() {
-            let start = Int(place.columns.offsetNumbers[place.row])
-            (target + Int(ends[index]) * width).copyMemory(
-                from: place.columns.fields[field].base + start * width,
-                byteCount: Int(ends[index + 1] - ends[index]) * width)
+        let ends = offsetNumbers, starts = other.offsetNumbers
+        for (index, row) in rows.enumerated() {
+            (target + Int(ends[Int(row)]) * width).copyMemory(
+                from: values + Int(starts[index]) * width, byteCount: Int(starts[index + 1] - starts[index]) * width)
         }
     }
 

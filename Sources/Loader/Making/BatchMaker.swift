@@ -13,32 +13,47 @@ final class BatchMaker {
         let columns: JetColumns?
         let rows = AlignedBuffer()
         let slots = AlignedBuffer()
+        /// pt, eta and phi of constituents, and the axes of jets.
+        let angles = (AlignedBuffer(), AlignedBuffer(), AlignedBuffer())
+        let axes = AlignedBuffer()
+        /// Where the stored fields of features are.
+        let table: UnsafeMutableBufferPointer<UnsafePointer<Float>?>
     }
 
     private let workplaces: [Workplace]
     private var counts: [Int]
-    private let angles = (AlignedBuffer(), AlignedBuffer(), AlignedBuffer())
-    private let axes = AlignedBuffer()
-    private let spans = AlignedBuffer()
+    /// Feature inputs of each dataset.
+    private var inputs: [FeatureInput]
+    private let merged = AlignedBuffer()
+    private let isJagged: Bool
     private var row = 0
 
-    init(parts: [DatasetPart]) throws {
+    init(parts: [DatasetPart], isJagged: Bool) throws {
+        self.isJagged = isJagged
         workplaces = try parts.map { part in
             let encoding = part.selection.encoding
             return Workplace(
                 part: part, stored: StoredJets(part.selection.stored),
                 decoder: try JetDecoder(encoding: encoding, file: part.dataset.directory),
-                columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil)
+                columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil,
+                table: .allocate(capacity: max(1, part.selection.features?.stored.count ?? 0)))
         }
         counts = parts.map { _ in 0 }
+        inputs = parts.map { _ in FeatureInput() }
         for workplace in workplaces {
             let size = workplace.part.batch
             workplace.stored.reserve(
                 rows: size.rows, constituents: size.constituents, exceptions: size.constituents / 4)
             workplace.decoder.reserve(rows: size.rows, constituents: size.constituents)
             workplace.columns?.resize(rows: size.rows, constituents: size.constituents)
+            let angles = workplace.angles
             for buffer in [angles.0, angles.1, angles.2] { buffer.reserve(4 * size.constituents) }
+            workplace.axes.reserve(size.rows * MemoryLayout<JetAxis>.stride)
         }
+    }
+
+    deinit {
+        for workplace in workplaces { workplace.table.deallocate() }
     }
 
     /// Begins a batch of at most `rows` rows.
@@ -67,7 +82,11 @@ final class BatchMaker {
         batch.rows = row
         batch.numbers.reserve(row * 8)
         batch.sourceNumbers.reserve(row * 4)
-        for part in workplaces.indices where counts[part] > 0 || workplaces.count == 1 { try finish(batch, part) }
+        batch.featureCounts = (0, 0, 0)
+        for part in workplaces.indices { try finish(batch, part) }
+        guard workplaces.count > 1 else { return }
+        merge(into: batch)
+        if isJagged { try writeJagged(into: batch) }
     }
 
     private func finish(_ batch: Batch, _ part: Int) throws {
@@ -85,14 +104,16 @@ final class BatchMaker {
         let columns = workplace.columns ?? batch.columns
         if selection.decodesFields { try workplace.decoder.decode(stored, into: columns, file: file) }
         if let features = selection.features {
-            try assemble(features, workplace, columns, into: batch, file: file)
+            inputs[part] = try input(features, workplace, columns, file: file)
+            if !isJagged || workplaces.count == 1 { try write(features.assembler, part, into: batch) }
         }
     }
 
-    private func assemble(
-        _ features: FeatureSelection, _ workplace: Workplace, _ columns: JetColumns, into batch: Batch, file: String
-    ) throws {
-        let stored = workplace.stored, count = stored.constituents, assembler = features.assembler
+    /// What the features of the rows of a dataset are computed from.
+    private func input(
+        _ features: FeatureSelection, _ workplace: Workplace, _ columns: JetColumns, file: String
+    ) throws -> FeatureInput {
+        let stored = workplace.stored, count = stored.constituents, angles = workplace.angles, axes = workplace.axes
         func floats(_ field: Int) -> UnsafePointer<Float> {
             UnsafePointer(columns.fields[field].base.assumingMemoryBound(to: Float.self))
         }
@@ -110,7 +131,14 @@ final class BatchMaker {
             input.pz = floats(momenta[2])
         }
         input.energy = features.energy.map(floats)
-        input.fields = features.stored.map(floats)
+        for (index, field) in features.stored.enumerated() { workplace.table[index] = floats(field) }
+        input.fieldTable = UnsafePointer(workplace.table.baseAddress)
+        input.puppiWeight = features.puppiWeight.map(floats)
+        if let axis = features.storedAxis {
+            input.jetPt = floats(axis[0])
+            input.jetEta = floats(axis[1])
+            input.jetPhi = floats(axis[2])
+        }
         if let axis = features.axis {
             axes.reserve(stored.rows * MemoryLayout<JetAxis>.stride)
             let all = axes.base.assumingMemoryBound(to: JetAxis.self)
@@ -121,18 +149,90 @@ final class BatchMaker {
             }
             input.axes = UnsafePointer(all)
         }
+        return input
+    }
+
+    private func write(_ assembler: FeatureAssembler, _ part: Int, into batch: Batch) throws {
+        let workplace = workplaces[part], input = inputs[part], stored = workplace.stored, rows = stored.rows
         let length = assembler.configuration.padLength, width = assembler.configuration.features.count
+        guard let offsets = UnsafePointer(stored.offsetNumbers.baseAddress) else { return }
+        if isJagged {
+            batch.featureValues.reserve(stored.constituents * width * 4)
+            batch.featureEnds.reserve((rows + 1) * 4)
+            let ends = batch.featureEnds.base.assumingMemoryBound(to: Int32.self)
+            ends[0] = 0
+            let count = try assembler.assembleJagged(
+                input, rows: rows, offsets: offsets,
+                values: batch.featureValues.base.assumingMemoryBound(to: Float.self), outputOffsets: ends)
+            batch.featureCounts = (count * width, 0, rows + 1)
+            return
+        }
         batch.featureCounts = (batch.rows * length * width, batch.rows * length, 0)
         batch.featureValues.reserve(batch.featureCounts.values * 4)
         batch.featureMask.reserve(batch.featureCounts.flags)
-        spans.reserve(stored.rows * MemoryLayout<JetSpan>.stride)
-        let jets = spans.elements(JetSpan.self, count: stored.rows), offsets = stored.offsetNumbers
-        for row in 0..<stored.rows {
-            jets[row] = JetSpan(start: Int(offsets[row]), count: Int(offsets[row + 1] - offsets[row]), axis: row)
-        }
+        // Only in a mixture do rows go elsewhere than in their order.
+        let slots = workplaces.count > 1 ? UnsafePointer(workplace.slots.base.assumingMemoryBound(to: Int32.self)) : nil
         try assembler.assemble(
-            input, jets: jets, values: batch.featureValues.base.assumingMemoryBound(to: Float.self),
+            input, rows: rows, offsets: offsets, slots: slots,
+            values: batch.featureValues.base.assumingMemoryBound(to: Float.self),
             mask: batch.featureMask.base.assumingMemoryBound(to: UInt8.self))
+    }
+
+    /// Jagged features of a mixture, row by row in the order of the batch.
+    private func writeJagged(into batch: Batch) throws {
+        guard let width = workplaces[0].part.selection.features?.assembler.configuration.features.count else { return }
+        batch.featureValues.reserve(workplaces.reduce(0) { $0 + $1.stored.constituents } * width * 4)
+        batch.featureEnds.reserve((row + 1) * 4)
+        let ends = batch.featureEnds.base.assumingMemoryBound(to: Int32.self)
+        ends[0] = 0
+        for part in workplaces.indices { counts[part] = 0 }
+        for slot in 0..<row {
+            let part = Int(batch.datasets[slot]), index = counts[part], workplace = workplaces[part]
+            counts[part] += 1
+            guard let assembler = workplace.part.selection.features?.assembler,
+                let offsets = UnsafePointer(workplace.stored.offsetNumbers.baseAddress)
+            else { continue }
+            try assembler.assembleJagged(
+                inputs[part].from(jet: index), rows: 1, offsets: offsets + index,
+                values: batch.featureValues.base.assumingMemoryBound(to: Float.self), outputOffsets: ends + slot)
+        }
+        batch.featureCounts = (Int(ends[row]) * width, 0, row + 1)
+    }
+
+    /// Copies the columns of all datasets of a mixture together, each row to its place.
+    private func merge(into batch: Batch) {
+        guard !batch.names.isEmpty else { return }
+        merged.reserve((row + 1) * 4)
+        let ends = merged.elements(Int32.self, count: row + 1)
+        ends[0] = 0
+        for (part, workplace) in workplaces.enumerated() {
+            guard let columns = workplace.columns else { continue }
+            let slots = workplace.slots.elements(Int32.self, count: counts[part]), offsets = columns.offsetNumbers
+            for (index, slot) in slots.enumerated() { ends[Int(slot) + 1] = offsets[index + 1] - offsets[index] }
+        }
+        for slot in 0..<row { ends[slot + 1] += ends[slot] }
+        batch.columns.resize(rows: row, constituents: Int(ends[row]))
+        batch.columns.offsets.base.copyMemory(from: merged.base, byteCount: (row + 1) * 4)
+        for (part, workplace) in workplaces.enumerated() {
+            guard let columns = workplace.columns, counts[part] > 0 else { continue }
+            let slots = workplace.slots.elements(Int32.self, count: counts[part])
+            for (name, target) in batch.names {
+                guard let source = workplace.part.selection.names[name] else { continue }
+                batch.columns.scatter(field: target, from: columns, field: source, to: UnsafeBufferPointer(slots))
+            }
+        }
+    }
+}
+
+extension FeatureInput {
+    /// The same columns of constituents, and those of jets from one of them on.
+    fileprivate func from(jet: Int) -> FeatureInput {
+        var input = self
+        input.axes = axes.map { $0 + jet }
+        input.jetPt = jetPt.map { $0 + jet }
+        input.jetEta = jetEta.map { $0 + jet }
+        input.jetPhi = jetPhi.map { $0 + jet }
+        return input
     }
 }
 

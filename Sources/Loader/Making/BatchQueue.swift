@@ -16,8 +16,6 @@ final class BatchQueue: Sendable {
     private struct Stream: Sendable {
         /// Windows in memory, in their order.
         var held: [WindowBuffer] = []
-        /// The next window to load.
-        var next = 0
         /// The position up to which rows are in memory.
         var end = 0
         var isLoading = false
@@ -50,17 +48,14 @@ final class BatchQueue: Sendable {
     private let state: Monitor<State>
     private let process = getpid()
 
-    init(loader: Loader, plan: RankPlan, first: Int) {
+    init(loader: Loader, plan: RankPlan, first: Int, steps: Int) {
         self.loader = loader
         self.plan = plan
-        steps = loader.stepsPerEpoch
-        var streams = Array(repeating: Stream(), count: plan.streams.count * loader.parts.count)
+        self.steps = steps
+        // Exact order needs no windows.
+        var streams = Array(repeating: Stream(), count: plan.isExact ? 0 : plan.unitCount)
         for unit in streams.indices {
-            let position = plan.range(unit, step: first).lowerBound
-            // Behind the end of a stream nothing is loaded any more.
-            guard let window = plan.window(unit, at: position) else { continue }
-            streams[unit].next = window.number
-            streams[unit].end = window.positions.lowerBound
+            streams[unit].end = plan.range(unit, step: first).lowerBound
             streams[unit].held.reserveCapacity(4)
         }
         var state = State(
@@ -98,7 +93,7 @@ final class BatchQueue: Sendable {
             return state.streams.map(\.held)
         }
         for (unit, windows) in held.enumerated() {
-            for window in windows { window.release(to: plan.part(unit).store) }
+            for window in windows { window.release(to: plan.source(unit).part.store) }
         }
     }
 
@@ -186,14 +181,13 @@ final class BatchQueue: Sendable {
     }
 
     private func load(_ unit: Int, _ buffer: WindowBuffer, _ bench: Workbench) {
-        let number = state.read { $0.streams[unit].next }
-        let reader = bench.readers[plan.partNumber(unit)], before = reader.counts
+        let position = state.read { $0.streams[unit].end }
+        let reader = bench.readers[unit % plan.sources.count], before = reader.counts
         let result = Result {
-            guard let window = plan.window(unit, number: number) else {
-                throw LoaderError(.options, message: "there is no window \(number) in stream \(unit)")
+            guard let window = plan.window(unit, at: position) else {
+                throw LoaderError(.options, message: "there is no row \(position) in stream \(unit)")
             }
-            try buffer.fill(
-                window, of: plan.windows(unit), from: reader, store: plan.part(unit).store, order: bench.order)
+            try buffer.fill(window, from: reader, store: plan.source(unit).part.store, order: bench.order)
         }
         state.update { state in
             state.streams[unit].isLoading = false
@@ -201,7 +195,6 @@ final class BatchQueue: Sendable {
             switch result {
             case .success:
                 state.streams[unit].held.append(buffer)
-                state.streams[unit].next += 1
                 state.streams[unit].end = buffer.positions.upperBound
             case .failure(let error): state.streams[unit].failure = error
             }
@@ -213,9 +206,30 @@ final class BatchQueue: Sendable {
         batch.epoch = plan.epoch
         batch.step = step
         bench.maker.begin(rows: loader.options.batchSize)
-        plan.forEachRow(of: step, in: bench.windows, bench.maker)
-        try bench.maker.finish(batch)
+        if plan.isExact {
+            try makeExact(step, batch, bench)
+        } else {
+            plan.addRows(of: step, from: bench.windows, to: bench.maker)
+            try bench.maker.finish(batch)
+        }
         return batch
+    }
+
+    /// Rows of a batch in exact order lie in any record batches; these stay in memory, as there is room for all.
+    private func makeExact(_ step: Int, _ batch: Batch, _ bench: Workbench) throws {
+        bench.pinned.removeAll(keepingCapacity: true)
+        defer { for (dataset, number) in bench.pinned { plan.sources[dataset].part.store.unpin(number) } }
+        try plan.forEachExactRow(of: step) { dataset, place in
+            let reader = bench.readers[dataset], before = reader.counts
+            let loaded = try reader.pin(place.batch)
+            bench.pinned.append((dataset, place.batch))
+            if reader.counts.batches > before.batches {
+                state.update { $0.counters.add(reader.counts, since: before) }
+            }
+            bench.maker.add(
+                pando_stored_row(from: UnsafePointer(loaded.view), row: Int64(loaded.row(place.row))), of: dataset)
+        }
+        try bench.maker.finish(batch)
     }
 
     /// Puts a batch under its number and lets windows go that nobody needs any more.
@@ -234,7 +248,7 @@ final class BatchQueue: Sendable {
             }
         }
         guard !bench.windows.isEmpty else { return }
-        for (unit, window) in bench.windows { window.release(to: plan.part(unit).store) }
+        for (unit, window) in bench.windows { window.release(to: plan.source(unit).part.store) }
         state.update { state in
             for (_, window) in bench.windows { state.free.append(window) }
         }
@@ -250,9 +264,13 @@ final class Workbench {
     /// Windows that it works on, and whose they are.
     var windows: [(unit: Int, window: WindowBuffer)] = []
 
+    /// Record batches that a batch in exact order needs.
+    var pinned: [(dataset: Int, batch: Int)] = []
+
     init(loader: Loader) throws {
+        pinned.reserveCapacity(loader.options.batchSize)
         readers = loader.parts.map { StoredReader(part: $0, checksDigests: loader.options.checksDigests) }
-        maker = try BatchMaker(parts: loader.parts)
+        maker = try BatchMaker(parts: loader.parts, isJagged: loader.contents.isJagged)
         windows.reserveCapacity(4 * loader.options.streamCount)
     }
 }

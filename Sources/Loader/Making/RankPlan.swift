@@ -1,47 +1,168 @@
+import Kernels
 import Shards
+import Support
 
-/// Which rows of which dataset make which batch of this rank, over one epoch.
+/// Which rows of which datasets make which batch of this rank, over one epoch.
+///
+/// A *unit* is a stream of a dataset; its positions count the dataset's rows in that stream, on through all passes.
 struct RankPlan: Sendable {
     let epoch: Int
-    let parts: [DatasetPart]
-    let plans: [ShufflePlan]
+    let sources: [SourcePlan]
+    /// Which dataset comes when; nil if there is one only.
+    let mixture: MixturePlan?
     /// The streams of this rank.
     let streams: Range<Int>
     /// Rows that a batch takes from each stream.
     let share: Int
+    /// Whether all rows are shuffled at once, without windows.
+    let isExact: Bool
 
-    // A unit is a stream of a dataset: stream by stream, in each the datasets.
-
-    func partNumber(_ unit: Int) -> Int { unit % parts.count }
-
-    func part(_ unit: Int) -> DatasetPart { parts[partNumber(unit)] }
-
-    func windows(_ unit: Int) -> ShufflePlan { plans[partNumber(unit)] }
-
-    private func stream(_ unit: Int) -> Int { streams.lowerBound + unit / parts.count }
-
-    func window(_ unit: Int, at position: Int) -> ShufflePlan.Window? {
-        windows(unit).window(ofStream: stream(unit), at: position)
+    /// A window at its place among all positions of a unit.
+    struct UnitWindow {
+        var window: ShufflePlan.Window
+        var plan: ShufflePlan
+        var positions: Range<Int>
     }
 
-    func window(_ unit: Int, number: Int) -> ShufflePlan.Window? {
-        windows(unit).window(ofStream: stream(unit), number: number)
+    var unitCount: Int { streams.count * sources.count }
+
+    func source(_ unit: Int) -> SourcePlan { sources[unit % sources.count] }
+
+    private func stream(_ unit: Int) -> Int { streams.lowerBound + unit / sources.count }
+
+    /// The window that holds a position; nil behind the end.
+    func window(_ unit: Int, at position: Int) -> UnitWindow? {
+        let source = source(unit), stream = stream(unit), rows = source.rows(ofStream: stream)
+        guard rows > 0, mixture != nil || position < rows else { return nil }
+        let (pass, place) = position.quotientAndRemainder(dividingBy: rows)
+        guard case .windowed(let plan) = source.plan(pass: pass),
+            let window = plan.window(ofStream: stream, at: place)
+        else { return nil }
+        let base = pass * rows
+        return UnitWindow(
+            window: window, plan: plan,
+            positions: base + window.positions.lowerBound..<base + window.positions.upperBound)
     }
 
-    /// The positions of a stream of a dataset that a batch takes.
+    /// The positions of a unit that a batch takes.
     @inline(__always)
     func range(_ unit: Int, step: Int) -> Range<Int> {
-        let rows = windows(unit).rows(ofStream: stream(unit))
-        return min(step * share, rows)..<min((step + 1) * share, rows)
+        let stream = stream(unit)
+        guard let mixture else {
+            let rows = sources[0].rows(ofStream: stream)
+            return min(step * share, rows)..<min((step + 1) * share, rows)
+        }
+        let dataset = unit % sources.count, rows = mixture.rows(ofStream: stream)
+        return mixture.count(ofDataset: dataset, inStream: stream, before: min(step * share, rows))
+            ..< mixture.count(ofDataset: dataset, inStream: stream, before: min((step + 1) * share, rows))
     }
 
     /// Gives the rows of a batch to a maker. The windows are those that the batch needs, by unit and position.
-    func forEachRow(of step: Int, in held: [(unit: Int, window: WindowBuffer)], _ maker: BatchMaker) {
-        for (unit, window) in held {
-            let range = range(unit, step: step).clamped(to: window.positions)
-            for position in range {
-                maker.add(window.rows[position - window.positions.lowerBound], of: partNumber(unit))
+    func addRows(of step: Int, from held: [(unit: Int, window: WindowBuffer)], to maker: BatchMaker) {
+        guard let mixture else {
+            for (unit, window) in held {
+                for position in range(unit, step: step).clamped(to: window.positions) {
+                    maker.add(window.rows[position - window.positions.lowerBound], of: 0)
+                }
             }
+            return
+        }
+        for (index, stream) in streams.enumerated() {
+            let rows = mixture.rows(ofStream: stream)
+            for position in min(step * share, rows)..<min((step + 1) * share, rows) {
+                guard let place = mixture.place(ofStream: stream, at: position) else { continue }
+                let unit = index * sources.count + place.dataset
+                let number = place.pass * sources[place.dataset].rows(ofStream: stream) + place.position
+                // A batch has one or two windows of each unit.
+                for entry in held where entry.unit == unit && entry.window.positions.contains(number) {
+                    maker.add(entry.window.rows[number - entry.window.positions.lowerBound], of: place.dataset)
+                }
+            }
+        }
+    }
+
+    /// Calls `body` with the dataset, record batch and row of each row of a batch in exact order.
+    func forEachExactRow(of step: Int, _ body: (_ dataset: Int, _ place: RowPlace) throws -> Void) rethrows {
+        try forEachTurn(of: step) { stream, turn in
+            guard case .exact(let plan) = sources[turn.dataset].plan(pass: turn.pass),
+                let place = plan.place(ofStream: stream, at: turn.position)
+            else { return }
+            try body(turn.dataset, place)
+        }
+    }
+
+    /// The rows of a batch, in either mode and without reading anything.
+    func places(inStep step: Int) -> [(dataset: Int, place: RowPlace)] {
+        var found: [(dataset: Int, place: RowPlace)] = []
+        var last: (dataset: Int, window: ShufflePlan.Window, order: [Int32])?
+        forEachTurn(of: step) { stream, turn in
+            switch sources[turn.dataset].plan(pass: turn.pass) {
+            case .exact(let plan):
+                if let place = plan.place(ofStream: stream, at: turn.position) { found.append((turn.dataset, place)) }
+            case .windowed(let plan):
+                guard let window = plan.window(ofStream: stream, at: turn.position) else { return }
+                if last?.dataset != turn.dataset || last?.window.stream != stream
+                    || last?.window.positions != window.positions
+                {
+                    last = (turn.dataset, window, plan.order(of: window))
+                }
+                var row = Int(last?.order[turn.position - window.positions.lowerBound] ?? 0)
+                for segment in window.segments {
+                    if row < segment.rows.count {
+                        found.append(
+                            (turn.dataset, RowPlace(batch: segment.batch, row: segment.rows.lowerBound + row)))
+                        return
+                    }
+                    row -= segment.rows.count
+                }
+            }
+        }
+        return found
+    }
+
+    /// Calls `body` with the stream and the place in its dataset's stream of each row of a batch.
+    private func forEachTurn(
+        of step: Int, _ body: (_ stream: Int, _ turn: MixturePlan.Place) throws -> Void
+    ) rethrows {
+        for stream in streams {
+            let rows = mixture?.rows(ofStream: stream) ?? sources[0].rows(ofStream: stream)
+            for position in min(step * share, rows)..<min((step + 1) * share, rows) {
+                try body(
+                    stream,
+                    mixture?.place(ofStream: stream, at: position)
+                        ?? MixturePlan.Place(dataset: 0, pass: 0, position: position))
+            }
+        }
+    }
+}
+
+/// The order of a dataset in an epoch; of a mixture, in each pass over it.
+final class SourcePlan: Sendable {
+    let part: DatasetPart
+    private let first: EpochPlan
+    private let make: @Sendable (_ pass: Int) -> EpochPlan
+    /// Plans of later passes; streams pass from one to the next at different times, but not far apart.
+    private let later = Monitor<[(pass: Int, plan: EpochPlan)]>([])
+
+    init(part: DatasetPart, make: @escaping @Sendable (_ pass: Int) -> EpochPlan) {
+        self.part = part
+        self.make = make
+        first = make(0)
+    }
+
+    /// Rows of a stream in each pass.
+    func rows(ofStream stream: Int) -> Int { first.rows(ofStream: stream) }
+
+    func plan(pass: Int) -> EpochPlan {
+        guard pass > 0 else { return first }
+        return later.update { plans in
+            if let known = plans.first(where: { $0.pass == pass }) { return known.plan }
+            let plan = make(pass)
+            if plans.count >= 3, let oldest = plans.indices.min(by: { plans[$0].pass < plans[$1].pass }) {
+                plans.remove(at: oldest)
+            }
+            plans.append((pass, plan))
+            return plan
         }
     }
 }

@@ -18,13 +18,13 @@ final class WindowBuffer: @unchecked Sendable {
     /// Gets a window's record batches and puts its rows in order.
     /// - Throws: What reading throws; then no record batch is kept.
     func fill(
-        _ window: ShufflePlan.Window, of plan: ShufflePlan, from reader: StoredReader, store: BatchStore,
-        order: WindowOrder
+        _ unit: RankPlan.UnitWindow, from reader: StoredReader, store: BatchStore, order: WindowOrder
     ) throws {
-        positions = window.positions
+        let window = unit.window
+        positions = unit.positions
         batches.removeAll(keepingCapacity: true)
         places.reserve(positions.count * MemoryLayout<pando_stored_row>.stride)
-        order.compute(window, of: plan)
+        order.compute(window, of: unit.plan)
         // Rows of the order are counted over the segments; each segment fills in its own.
         var first = 0
         for segment in window.segments {

@@ -31,6 +31,12 @@ public struct KeyedRandom: Sendable {
         return withUnsafeBytes(of: key) { Digest(of: $0).value }
     }
 
+    /// The first state for a key of four words, without an array of them.
+    static func state(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) -> UInt64 {
+        let key = (a.littleEndian, b.littleEndian, c.littleEndian, d.littleEndian)
+        return withUnsafeBytes(of: key) { Digest(of: $0).value }
+    }
+
     /// The next 64 bits.
     @inlinable
     public mutating func next() -> UInt64 {

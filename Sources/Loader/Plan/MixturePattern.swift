@@ -53,7 +53,8 @@ struct MixturePattern: Sendable {
 
     private func variant(_ stream: Int, _ number: Int) -> Int {
         var random = KeyedRandom(
-            Purpose.mixtureChoice.rawValue, key.seed, key.epoch, UInt64(stream), UInt64(number))
+            state: KeyedRandom.state(
+                Purpose.mixtureChoice.rawValue, key.seed, key.epoch, UInt64(stream), UInt64(number)))
         return Int(random.below(UInt64(Self.variants)))
     }
 
@@ -62,6 +63,18 @@ struct MixturePattern: Sendable {
         let (number, index) = position.quotientAndRemainder(dividingBy: period)
         let slot = patterns[variant(stream, number)][index], dataset = Int(slot.dataset)
         return (dataset, number * quotas[dataset] + Int(slot.before))
+    }
+
+    /// How many places of a dataset lie before a position of a stream.
+    func count(ofStream stream: Int, dataset: Int, before position: Int) -> Int {
+        let (number, index) = position.quotientAndRemainder(dividingBy: period)
+        let places = slots[variant(stream, number)][dataset]
+        var low = 0, high = places.count
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(places[middle]) < index { low = middle + 1 } else { high = middle }
+        }
+        return number * quotas[dataset] + low
     }
 
     /// The position in a stream of the place of a dataset with so many before it.

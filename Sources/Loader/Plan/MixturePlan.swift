@@ -112,6 +112,11 @@ public struct MixturePlan: Sendable {
         return Place(dataset: turn.dataset, pass: pass, position: place)
     }
 
+    /// How many rows of a dataset a stream has before a position.
+    func count(ofDataset dataset: Int, inStream stream: Int, before position: Int) -> Int {
+        pattern.count(ofStream: stream, dataset: dataset, before: position)
+    }
+
     /// The seed for the plan of a dataset, so that each has an order of its own, and another one in each pass.
     public func seed(ofDataset dataset: Int, pass: Int) -> UInt64 {
         var random = KeyedRandom(

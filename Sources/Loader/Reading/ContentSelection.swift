@@ -105,11 +105,17 @@ struct FeatureSelection: Sendable {
     let energy: Int?
     /// The sum of constituents as it is stored: pt, eta, phi, mass. Nil: it is computed.
     let axis: [Int]?
+    /// Weights of constituents in the axis.
+    let puppiWeight: Int?
+    /// The axis of the source: pt, eta, phi.
+    let storedAxis: [Int]?
     /// The stored fields that the assembler names.
     let stored: [Int]
 
     /// All fields that are decoded.
-    var fields: [Int] { (momenta ?? []) + (energy.map { [$0] } ?? []) + (axis ?? []) + stored }
+    var fields: [Int] {
+        (momenta ?? []) + [energy, puppiWeight].compactMap { $0 } + (axis ?? []) + (storedAxis ?? []) + stored
+    }
 
     init(
         _ configuration: FeatureConfiguration, contents: LoaderContents, encoding: JetEncoding, file: String
@@ -130,18 +136,21 @@ struct FeatureSelection: Sendable {
             for name in names { numbers.append(try field(name)) }
             return numbers
         }
-        let needs = assembler.needs
+        let needs = assembler.needs, isSum = needs.contains(.axis) && !needs.contains(.storedAxis)
         // Only a sum as it is stored goes with the angles as they are stored.
         let sums = StoredColumn.axis.compactMap { name in fields.firstIndex { $0.name == name && $0.type == .float32 } }
-        let hasSums = sums.count == StoredColumn.axis.count
         let isStored = contents.angles == .stored
-        axis = needs.contains(.axis) && hasSums && isStored ? sums : nil
-        let computesAxis = needs.contains(.axis) && axis == nil
+        axis =
+            isSum && !needs.contains(.puppiWeight) && sums.count == StoredColumn.axis.count && isStored ? sums : nil
+        let computesAxis = isSum && axis == nil
         usesAngles = encoding.lattice != nil && isStored && needs.contains(.momenta) && !computesAxis
         let names = encoding.lattice?.momentum ?? ["px", "py", "pz", "E"]
-        momenta =
-            computesAxis || needs.contains(.momenta) && !usesAngles ? try fieldNumbers(Array(names.prefix(3))) : nil
+        let isCartesian = configuration.features.contains { ["px", "py", "pz"].contains($0.name.split(separator: "_").last) }
+        let needsMomenta = computesAxis || needs.contains(.momenta) && (!usesAngles || isCartesian)
+        momenta = needsMomenta ? try fieldNumbers(Array(names.prefix(3))) : nil
         energy = computesAxis || needs.contains(.energy) ? try field(names[3]) : nil
+        puppiWeight = needs.contains(.puppiWeight) ? try field("puppiWeight") : nil
+        storedAxis = needs.contains(.storedAxis) ? try fieldNumbers(["jet_pt", "jet_eta", "jet_phi"]) : nil
         stored = try fieldNumbers(assembler.fields)
     }
 }
