@@ -99,6 +99,10 @@ void pando_pseudorapidity(size_t n, const double *pz, const double *pt, double *
 }
 void pando_azimuth(size_t n, const double *py, const double *px, double *out) { PICK(azimuth, n, py, px, out); }
 
+void pando_finish_feature(const pando_feature *feature, const double *edges, size_t n, double *x, float *y) {
+    PICK(finish_values, feature, edges, n, x, x, y);
+}
+
 /// Sums of px, py, pz, E in double, in stored order, each times the weight of its constituent if there are weights.
 static void sum(const pando_feature_input *in, const float *weight, size_t start, size_t n, double *sums) {
     double x = 0, y = 0, z = 0, e = 0;

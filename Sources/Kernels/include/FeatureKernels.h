@@ -82,6 +82,37 @@ typedef struct {
 size_t pando_features_batch(const pando_feature *features, size_t count, const double *edges,
                             const pando_feature_input *in, const pando_feature_batch *batch);
 
+/// Function, bins, clips, shift and factor of one feature on n numbers; x is changed.
+void pando_finish_feature(const pando_feature *feature, const double *edges, size_t n, double *x, float *y);
+
+/// Types of the codes of constituents.
+enum pando_token_type { PANDO_TOKEN_INT16, PANDO_TOKEN_UINT16, PANDO_TOKEN_INT32 };
+
+/// Codes of jets, and where input and target of next-token training go.
+typedef struct {
+    size_t jets;
+    /// `pando_token_type`, and whether the output is int64 (else int32).
+    int32_t type, wide;
+    /// Jet j has the codes offsets[j] ..< offsets[j + 1]; each must be in 0 ..< codes.
+    const void *tokens;
+    const int32_t *offsets;
+    int32_t codes;
+    /// A jet of n > 0 codes has the input 0, code + 1 ... and the target code + 1 ..., codes + 1: n + 1 numbers, of which
+    /// the first `length` are taken. A jet without codes has none.
+    size_t length;
+    void *input, *target;
+    /// Padded and jagged as in `pando_feature_batch`.
+    const int32_t *slots;
+    uint8_t *mask;
+    size_t row;
+    int32_t *ends;
+    /// Gets the index of the first code that is outside.
+    size_t *outside;
+} pando_token_batch;
+
+/// Makes the pairs. Returns `jets`, or the number of the first jet with a code outside, where it stopped.
+size_t pando_token_pairs(const pando_token_batch *batch);
+
 /// Natural logarithm, asinh(z / pt) with 0/0 = 0, and atan2(y, x): the ones that the features use.
 void pando_log(size_t n, const double *x, double *out);
 void pando_pseudorapidity(size_t n, const double *pz, const double *pt, double *out);

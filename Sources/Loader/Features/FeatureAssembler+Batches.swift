@@ -16,7 +16,7 @@ extension FeatureAssembler {
         values: UnsafeMutablePointer<Float>, mask: UnsafeMutablePointer<UInt8>
     ) throws(LoaderError) {
         try check(input)
-        try check(rows: rows, offsets: offsets, slots: slots)
+        try checkBatch(rows: rows, offsets: offsets, slots: slots)
         guard rows > 0 else { return }
         var batch = pando_feature_batch()
         batch.jets = rows
@@ -44,7 +44,7 @@ extension FeatureAssembler {
         outputOffsets: UnsafeMutablePointer<Int32>
     ) throws(LoaderError) -> Int {
         try check(input)
-        try check(rows: rows, offsets: offsets, slots: nil)
+        try checkBatch(rows: rows, offsets: offsets, slots: nil)
         let first = Int(outputOffsets[0])
         guard first >= 0, first + Int(offsets[rows] - offsets[0]) <= Int(Int32.max) else {
             throw LoaderError(
@@ -83,24 +83,6 @@ extension FeatureAssembler {
                 return pando_features_batch(kernels, kernels.count, edges, &columns, &batch)
             }
         }
-    }
-
-    private func check(
-        rows: Int, offsets: UnsafePointer<Int32>, slots: UnsafePointer<Int32>?
-    ) throws(LoaderError) {
-        guard rows >= 0 else {
-            throw LoaderError(.feature, place: "rows", message: "are \(rows), expected a number of jets")
-        }
-        var wrong: Int32 = offsets[0]
-        for row in 0..<rows { wrong |= offsets[row + 1] | (offsets[row + 1] &- offsets[row]) }
-        if wrong < 0 {
-            throw LoaderError(
-                .feature, place: "offsets", message: "are negative or decrease; expected where each jet begins")
-        }
-        guard let slots else { return }
-        wrong = 0
-        for row in 0..<rows { wrong |= slots[row] }
-        if wrong < 0 { throw LoaderError(.feature, place: "slots", message: "are negative; expected output rows") }
     }
 
     /// Whether all columns are there that the features need.

@@ -13,11 +13,25 @@ public struct FeatureAssembler: Sendable {
     public let fields: [String]
     /// Columns that it reads.
     public let needs: FeatureNeeds
+    /// Names of stored jet fields that the jet features read, in the order in which `assembleJets` takes them.
+    public let jetFields: [String]
     let constituents: CompiledFeatures
+    let jets: CompiledFeatures
 
-    /// Prepares a configuration for a dataset with these stored constituent fields.
-    public init(_ configuration: FeatureConfiguration, storedFields: [String] = []) throws(LoaderError) {
+    /// Prepares a configuration for a dataset with these stored fields of constituents and of jets.
+    public init(
+        _ configuration: FeatureConfiguration, storedFields: [String] = [], jetFields: [String] = []
+    ) throws(LoaderError) {
         self.configuration = configuration
+        jets = try CompiledFeatures(configuration.jetFeatures) { feature throws(LoaderError) in
+            guard jetFields.contains(feature.name) else {
+                throw LoaderError(
+                    .feature, place: "jet feature \(feature.name)",
+                    message: "there is no such field of jets; known are \(jetFields.joined(separator: ", "))")
+            }
+            return FeatureName(storedField: feature.name)
+        }
+        self.jetFields = jets.fields
         constituents = try CompiledFeatures(configuration.features) {
             feature throws(LoaderError) in
             guard let known = FeatureName(feature.name, storedFields: storedFields) else {

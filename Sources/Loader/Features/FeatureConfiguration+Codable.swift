@@ -2,6 +2,7 @@ extension FeatureConfiguration: Codable {
     private enum Keys: String, CodingKey {
         case features, axis
         case padLength = "pad_length"
+        case jetFeatures = "jet_features"
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -9,6 +10,7 @@ extension FeatureConfiguration: Codable {
         try container.encode(features, forKey: .features)
         try container.encode(padLength, forKey: .padLength)
         try container.encode(axis, forKey: .axis)
+        if !jetFeatures.isEmpty { try container.encode(jetFeatures, forKey: .jetFeatures) }
     }
 
     /// Reads the form with an array of features; decoders lose the order of an object (`init(json:)` keeps it).
@@ -17,7 +19,8 @@ extension FeatureConfiguration: Codable {
         try self.init(
             container.decode([Feature].self, forKey: .features),
             padLength: container.decodeIfPresent(Int.self, forKey: .padLength) ?? 128,
-            axis: container.decodeIfPresent(JetAxisDefinition.self, forKey: .axis) ?? .constituents)
+            axis: container.decodeIfPresent(JetAxisDefinition.self, forKey: .axis) ?? .constituents,
+            jetFeatures: container.decodeIfPresent([Feature].self, forKey: .jetFeatures) ?? [])
     }
 }
 

@@ -10,9 +10,13 @@ public struct FeatureConfiguration: Sendable, Equatable {
     /// What relative features refer to.
     public let axis: JetAxisDefinition
 
+    /// Features of the jets themselves, from stored fields of jets; without cuts.
+    public let jetFeatures: [Feature]
+
     /// A configuration from its parts, checked.
     public init(
-        _ features: [Feature], padLength: Int = 128, axis: JetAxisDefinition = .constituents
+        _ features: [Feature], padLength: Int = 128, axis: JetAxisDefinition = .constituents,
+        jetFeatures: [Feature] = []
     ) throws(LoaderError) {
         if features.isEmpty { throw LoaderError(.feature, place: "features", message: "the list is empty") }
         guard padLength >= 1, padLength <= 1 << 20 else {
@@ -23,9 +27,18 @@ public struct FeatureConfiguration: Sendable, Equatable {
             try feature.check()
             if !seen.insert(feature.name).inserted { throw feature.failure("comes twice") }
         }
+        seen = []
+        for feature in jetFeatures {
+            try feature.check()
+            if feature.largerThan != nil || feature.smallerThan != nil {
+                throw feature.failure("has a cut, which features of jets cannot have; select jets before")
+            }
+            if !seen.insert(feature.name).inserted { throw feature.failure("comes twice among the features of jets") }
+        }
         self.features = features
         self.padLength = padLength
         self.axis = axis
+        self.jetFeatures = jetFeatures
     }
 
     /// The configuration of the released OmniJet-alpha tokenizers: ln pt - 1.8, and 3 etarel, 3 phirel within ±0.8.
@@ -40,6 +53,7 @@ public struct FeatureConfiguration: Sendable, Equatable {
         self.features = features
         self.padLength = padLength
         axis = .constituents
+        jetFeatures = []
     }
 
     /// Reads JSON: a configuration `{"features": ..., "pad_length": 128, "axis": "puppi"}`, or only its features, which are an array of
@@ -60,6 +74,7 @@ public struct FeatureConfiguration: Sendable, Equatable {
 
     init(_ json: OrderedJSON) throws(LoaderError) {
         var list = json, padLength = 128, axis = JetAxisDefinition.constituents
+        var jetFeatures: [Feature] = []
         if case .object(let members) = json, let inner = members.first(where: { $0.key == "features" }) {
             list = inner.value
             for (key, value) in members where key != "features" {
@@ -70,27 +85,34 @@ public struct FeatureConfiguration: Sendable, Equatable {
                     }
                     padLength = exact
                 case ("axis", .string(let name)): axis = try JetAxisDefinition(named: name)
+                case ("jet_features", let value): jetFeatures = try Self.list(value)
                 case ("pad_length", _), ("axis", _):
                     throw LoaderError(
                         .feature, place: key,
                         message: "\(value.kind), expected \(key == "axis" ? "a string" : "a whole number")")
                 default:
                     throw LoaderError(
-                        .feature, place: key, message: "unknown key; known are features, pad_length, axis")
+                        .feature, place: key, message: "unknown key; known are features, pad_length, axis, jet_features"
+                    )
                 }
             }
         }
+        try self.init(Self.list(list), padLength: padLength, axis: axis, jetFeatures: jetFeatures)
+    }
+
+    /// Entries with names, or an object of entries by name.
+    private static func list(_ json: OrderedJSON) throws(LoaderError) -> [Feature] {
         var features: [Feature] = []
-        switch list {
+        switch json {
         case .object(let members):
             for (name, entry) in members { features.append(try Feature(entry, name: name)) }
         case .array(let entries):
             for entry in entries { features.append(try Feature(entry, name: nil)) }
         default:
             throw LoaderError(
-                .feature, place: "features", message: "\(list.kind), expected an array or an object of features")
+                .feature, place: "features", message: "\(json.kind), expected an array or an object of features")
         }
-        try self.init(features, padLength: padLength, axis: axis)
+        return features
     }
 }
 

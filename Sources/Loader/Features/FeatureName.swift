@@ -51,22 +51,23 @@ struct FeatureName {
         "eta_rel": "part_etarel", "phi_rel": "part_phirel", "pt_rel": "part_ptrel", "e_rel": "part_erel",
     ]
 
+    /// A stored field as it is.
+    init(storedField name: String) {
+        self.init(name, PANDO_FEATURE_FIELD, [])
+        field = name
+    }
+
     /// Looks a name up: a known one, its short form, or a stored field (also with `part_` before it).
     init?(_ name: String, storedFields: [String]) {
-        func field(_ name: String) -> FeatureName {
-            var found = FeatureName(name, PANDO_FEATURE_FIELD, [])
-            found.field = name
-            return found
-        }
         let full = Self.short[name] ?? name
         // Momenta go before stored fields of the same name: they also serve where the lattice's angles are given.
         if let found = Self.known.first(where: { $0.name == full || $0.name == "part_" + full }) {
             if found.field != nil, !storedFields.contains("pdgId") { return nil }
             self = found
         } else if storedFields.contains(name) {
-            self = field(name)
+            self.init(storedField: name)
         } else if name.hasPrefix("part_"), storedFields.contains(String(name.dropFirst(5))) {
-            self = field(String(name.dropFirst(5)))
+            self.init(storedField: String(name.dropFirst(5)))
         } else {
             return nil
         }
