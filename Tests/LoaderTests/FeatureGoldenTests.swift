@@ -5,39 +5,18 @@ import Testing
 
 /// The arrays of `golden/features`: 50 simulated jets through the original preprocessing.
 private struct Golden {
-    private struct Entry: Decodable {
-        var shape: [Int]
-        var data_offsets: [Int]
-    }
-    private let header: [String: Entry]
-    private let data: Data
+    let file: SafeTensorsFile
     let configurations: [String: FeatureConfiguration]
     static var directory: String? { Package.data.map { $0 + "/golden/features" } }
 
     init() throws {
         let directory = try #require(Self.directory)
-        let file = try Data(contentsOf: URL(fileURLWithPath: directory + "/features.safetensors"))
-        let length = Int(file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
-        var entries: [String: Entry] = [:]
-        let json = try JSONSerialization.jsonObject(with: file[8..<8 + length]) as? [String: Any] ?? [:]
-        for (name, value) in json where name != "__metadata__" {
-            entries[name] = try JSONDecoder().decode(Entry.self, from: JSONSerialization.data(withJSONObject: value))
-        }
-        header = entries
-        data = Data(file[(8 + length)...])
+        file = try SafeTensorsFile(directory + "/features.safetensors")
         configurations = try FeatureConfiguration.named(
             json: String(contentsOfFile: directory + "/configs.json", encoding: .utf8))
     }
 
-    func array<Element>(_ name: String, _ type: Element.Type) throws -> [Element] {
-        let entry = try #require(header[name])
-        let bytes = data[data.startIndex + entry.data_offsets[0]..<data.startIndex + entry.data_offsets[1]]
-        return bytes.withUnsafeBytes { bytes in
-            (0..<bytes.count / MemoryLayout<Element>.stride).map {
-                bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Element>.stride, as: Element.self)
-            }
-        }
-    }
+    func array<Element>(_ name: String, _ type: Element.Type) throws -> [Element] { try file.array(name, type) }
 
     /// The jets without their padding.
     func jets() throws -> SampleJets {
