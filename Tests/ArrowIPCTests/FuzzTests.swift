@@ -23,7 +23,7 @@ import Testing
             let original = originals[Int.random(in: 0..<originals.count, using: &random)]
             var bytes = original
             for _ in 0..<Int.random(in: 1...3, using: &random) {
-                mutate(&bytes, donor: originals[Int.random(in: 0..<originals.count, using: &random)], &random)
+                Self.mutate(&bytes, donor: originals[Int.random(in: 0..<originals.count, using: &random)], &random)
             }
             outcomes[readEverything(bytes), default: 0] += 1
         }
@@ -56,7 +56,7 @@ import Testing
         return first ?? "read"
     }
 
-    private func mutate(_ bytes: inout [UInt8], donor: [UInt8], _ random: inout SeededGenerator) {
+    static func mutate(_ bytes: inout [UInt8], donor: [UInt8], _ random: inout SeededGenerator) {
         guard bytes.count > 16 else { return }
         let place = Int.random(in: 0..<bytes.count, using: &random)
         switch Int.random(in: 0..<8, using: &random) {
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    private func store<Number: FixedWidthInteger>(_ value: Number, _ bytes: inout [UInt8], _ place: Int) {
+    private static func store<Number: FixedWidthInteger>(_ value: Number, _ bytes: inout [UInt8], _ place: Int) {
         guard place + MemoryLayout<Number>.size <= bytes.count else { return }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: place, as: Number.self) }
     }

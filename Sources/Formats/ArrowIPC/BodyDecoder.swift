@@ -9,7 +9,7 @@ public final class BodyDecoder {
     private var zstd: OpaquePointer?
     private var lz4: OpaquePointer?
     /// For buffers that are longer than what is asked of them.
-    let scratch = AlignedBuffer()
+    private let scratch = AlignedBuffer()
 
     /// A decoder without contexts yet.
     public init() {}
@@ -24,6 +24,27 @@ public final class BodyDecoder {
         _ frame: UnsafeRawBufferPointer, codec: Int8, into target: UnsafeMutableRawBufferPointer
     ) -> String? {
         codec == ArrowFormat.Codec.zstd ? decodeZstd(frame, into: target) : decodeLZ4(frame, into: target)
+    }
+
+    /// Fills `target` with the first bytes of a buffer, whose stored bytes without the prefix are `content`. Returns what
+    /// went wrong, or nil.
+    func fill(
+        _ target: UnsafeMutableRawBufferPointer, from buffer: BodyBuffer, content: UnsafeRawBufferPointer
+    ) -> String? {
+        guard target.count <= buffer.byteCount else {
+            return "\(target.count) bytes are wanted of a buffer of \(buffer.byteCount)"
+        }
+        guard let codec = buffer.codec else {
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[..<target.count]))
+            return nil
+        }
+        // Buffers may be longer than what they are needed for.
+        guard target.count < buffer.byteCount else { return decode(content, codec: codec, into: target) }
+        scratch.reserve(buffer.byteCount)
+        let whole = UnsafeMutableRawBufferPointer(start: scratch.base, count: buffer.byteCount)
+        if let fault = decode(content, codec: codec, into: whole) { return fault }
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: whole[..<target.count]))
+        return nil
     }
 
     private func decodeZstd(

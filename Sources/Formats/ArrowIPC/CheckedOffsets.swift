@@ -21,4 +21,15 @@ enum CheckedOffsets {
             return offset < previous
         }
     }
+
+    /// What is wrong with decoded offsets that may lead to `limit` values; nil if nothing is.
+    static func fault(_ offsets: UnsafeMutableBufferPointer<Int32>, limit: Int) -> String? {
+        if let fault = firstFault(UnsafeRawBufferPointer(offsets)) {
+            return "offset \(fault) is \(offsets[fault]), less than the one before or negative"
+        }
+        guard let last = offsets.last, Int(Int32(littleEndian: last)) <= limit else {
+            return "the last offset is \(offsets.last ?? 0), but there are \(limit) values"
+        }
+        return nil
+    }
 }

@@ -5,10 +5,13 @@ public struct BodyBuffer: Hashable, Sendable {
     public let storedRange: Range<Int>
     /// How many bytes it has when it is decoded.
     public let byteCount: Int
-    /// Whether it is stored as a compressed frame.
-    public let isCompressed: Bool
+    /// The codec of the frame that it is stored as; nil if it is stored plainly.
+    let codec: Int8?
     /// Whose it is, for errors.
     let column: Int
+
+    /// Whether it is stored as a compressed frame.
+    public var isCompressed: Bool { codec != nil }
 
     /// The stored bytes without the prefix.
     var contentRange: Range<Int> {

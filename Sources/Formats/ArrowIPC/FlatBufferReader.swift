@@ -36,22 +36,28 @@ struct FlatTable {
     private let size: Int
     private let vtable: Int
     private let vtableSize: Int
-    private let budget: FlatBudget
+    private let budget: FlatBudget?
 
     /// The address for errors about this table's content.
-    var address: Address { budget.address }
+    let address: Address
 
     /// The root table of a buffer.
-    static func root(of bytes: UntrustedBytes, address: Address) throws(ArrowError) -> FlatTable {
+    ///
+    /// Who visits a fixed number of tables and no strings needs no budget, and so no memory of the heap.
+    static func root(
+        of bytes: UntrustedBytes, address: Address, hasBudget: Bool = true
+    ) throws(ArrowError) -> FlatTable {
         guard let offset = bytes.load(UInt32.self, at: 0) else {
             throw address.error(.truncated, "metadata of \(bytes.count) bytes have no room for a table")
         }
-        let budget = FlatBudget(bytes: bytes.count, address: address)
-        return try FlatTable(bytes: bytes, position: Int(offset), budget: budget)
+        let budget = hasBudget ? FlatBudget(bytes: bytes.count, address: address) : nil
+        return try FlatTable(bytes: bytes, position: Int(offset), address: address, budget: budget)
     }
 
-    private init(bytes: UntrustedBytes, position: Int, budget: FlatBudget) throws(ArrowError) {
-        try budget.takeTable()
+    private init(
+        bytes: UntrustedBytes, position: Int, address: Address, budget: FlatBudget?
+    ) throws(ArrowError) {
+        try budget?.takeTable()
         // Positions come from 32-bit offsets added to places inside the bytes: these sums cannot overflow.
         guard let back = bytes.load(Int32.self, at: position),
             let vtableSize = bytes.load(UInt16.self, at: position - Int(back)),
@@ -60,8 +66,9 @@ struct FlatTable {
             bytes.slice(at: position - Int(back), length: Int(vtableSize)) != nil,
             bytes.slice(at: position, length: Int(size)) != nil
         else {
-            throw budget.address.error(.damaged, "a table of the metadata leads outside its \(bytes.count) bytes")
+            throw address.error(.damaged, "a table of the metadata leads outside its \(bytes.count) bytes")
         }
+        self.address = address
         self.bytes = bytes
         self.position = position
         self.size = Int(size)
@@ -107,7 +114,7 @@ struct FlatTable {
     /// A table, or nil if the slot is empty.
     func table(_ slot: Int) throws(ArrowError) -> FlatTable? {
         guard let target = try target(slot) else { return nil }
-        return try FlatTable(bytes: bytes, position: target, budget: budget)
+        return try FlatTable(bytes: bytes, position: target, address: address, budget: budget)
     }
 
     /// The bytes of a vector's elements, or nil if the slot is empty.
@@ -127,7 +134,8 @@ struct FlatTable {
         var tables: [FlatTable] = []
         for index in 0..<count {
             tables.append(
-                try FlatTable(bytes: bytes, position: try follow(start + 4 * index, slot), budget: budget))
+                try FlatTable(
+                    bytes: bytes, position: try follow(start + 4 * index, slot), address: address, budget: budget))
         }
         return tables
     }
@@ -143,7 +151,7 @@ struct FlatTable {
     /// A text, or nil if the slot is empty. Bytes that are not UTF-8 are repaired.
     func string(_ slot: Int) throws(ArrowError) -> String? {
         guard let (start, count) = try vector(slot, elementSize: 1) else { return nil }
-        try budget.takeString(count)
+        try budget?.takeString(count)
         guard let slice = bytes.slice(at: start, length: count) else { throw outside(slot) }
         return String(decoding: slice.bytes, as: UTF8.self)
     }

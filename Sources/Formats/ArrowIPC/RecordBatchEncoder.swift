@@ -24,6 +24,8 @@ public struct EncodedRecordBatch: Sendable {
     public let storedBytes: [Int]
     /// Bytes of the offsets that several columns share, without padding; they are in none of `storedBytes`.
     public let sharedOffsetBytes: Int
+    /// The parts of `bytes`, which cover all of it, as `MessageParts` finds them.
+    public let parts: [Range<Int>]
 
     /// The entry of the footer for this batch at a place in a file.
     public func block(at offset: Int) -> ArrowBlock {
@@ -94,7 +96,8 @@ public final class RecordBatchEncoder {
         if let failure { throw failure }
         return EncodedRecordBatch(
             bytes: bytes, metadataLength: metadataLength, bodyLength: bytes.count - metadataLength, rows: rows,
-            storedBytes: plan.storedBytes, sharedOffsetBytes: plan.sharedOffsetBytes)
+            storedBytes: plan.storedBytes, sharedOffsetBytes: plan.sharedOffsetBytes,
+            parts: plan.parts(metadataLength: metadataLength, end: bytes.count))
     }
 
     /// The message before the body, padded so that the body starts at a multiple of 64.
@@ -234,6 +237,12 @@ private struct BatchPlan {
     }
 
     private func isShared(_ source: Int) -> Bool { users[source, default: 0] > 1 }
+
+    /// The metadata, then a part for each source that has bytes: they lie side by side from the start of the body.
+    func parts(metadataLength: Int, end: Int) -> [Range<Int>] {
+        let starts = [0] + ranges.filter { $0.length > 0 }.map { metadataLength + $0.offset } + [end]
+        return zip(starts, starts.dropFirst()).map { $0..<$1 }
+    }
 
     var storedBytes: [Int] {
         columnSources.map { $0.reduce(0) { $0 + (isShared($1) ? 0 : ranges[$1].length) } }
