@@ -17,9 +17,8 @@ public struct BatchIndex: Sendable, Equatable {
         self.shards = shards
     }
 
-    private static let integers = ["shard", "first_row", "offset"]
-    private static let sizes = ["metadata_bytes", "body_bytes", "rows", "constituents"]
-    private static let digests = ["digest", "content"]
+    /// The column of the parts' digests; older datasets have none.
+    private static let partsColumn = "parts"
 
     /// The bytes of the file.
     public func fileBytes() throws -> [UInt8] {
@@ -63,6 +62,11 @@ public struct BatchIndex: Sendable, Equatable {
             let rows = all.map { $0.splits.indices.contains(number) ? UInt64($0.splits[number]) : 0 }
             add("rows_" + split, .int64, "jets in the split \(split)", rows)
         }
+        let parts = PartLists(all)
+        if !parts.digests.isEmpty {
+            let metadata = [KeyValue(key: "description", value: "XXH3-64 of each part of the message")]
+            fields.append(ArrowField(name: Self.partsColumn, type: .list(.uint64), metadata: metadata))
+        }
         let schema = ArrowSchema(
             fields: fields,
             metadata: [
@@ -74,11 +78,15 @@ public struct BatchIndex: Sendable, Equatable {
         let flat = columns.flatMap { $0 }
         let rows = all.count
         let batch = try flat.withUnsafeBytes { memory in
-            try encoder.encode(
-                rows: rows,
-                columns: columns.indices.map {
-                    .values(UnsafeRawBufferPointer(rebasing: memory[($0 * rows * 8)..<(($0 + 1) * rows * 8)]))
-                })
+            var data: [ColumnData] = columns.indices.map {
+                .values(UnsafeRawBufferPointer(rebasing: memory[($0 * rows * 8)..<(($0 + 1) * rows * 8)]))
+            }
+            return try parts.offsets.withUnsafeBytes { offsets in
+                try parts.digests.withUnsafeBytes { digests in
+                    if !parts.digests.isEmpty { data.append(.list(offsets: offsets, values: digests)) }
+                    return try encoder.encode(rows: rows, columns: data)
+                }
+            }
         }
         return ArrowFileLayout.file(schema: schema, batches: [batch])
     }
@@ -121,6 +129,7 @@ public struct BatchIndex: Sendable, Equatable {
         let shard = try column("shard"), offset = try column("offset"), metadata = try column("metadata_bytes")
         let body = try column("body_bytes"), rows = try column("rows"), constituents = try column("constituents")
         let digest = try column("digest"), content = try column("content")
+        let lists = try PartLists(batch, column: file.schema.index(of: Self.partsColumn), using: decoder)
         shards = Array(repeating: [], count: shardCount)
         for row in 0..<batch.rowCount {
             let numbers = [offset[row], metadata[row], body[row], rows[row], constituents[row]]
@@ -141,8 +150,34 @@ public struct BatchIndex: Sendable, Equatable {
                     offset: Int(offset[row]), metadataBytes: Int(metadata[row]), bodyBytes: Int(body[row]),
                     rows: Int(rows[row]), constituents: Int(constituents[row]),
                     digest: Digest(value: UInt64(bitPattern: digest[row])),
-                    content: Digest(value: UInt64(bitPattern: content[row])), keys: keys, splits: parts.map { Int($0) })
-            )
+                    content: Digest(value: UInt64(bitPattern: content[row])), keys: keys, splits: parts.map { Int($0) },
+                    parts: lists.digests(ofRow: row)))
         }
+    }
+}
+
+/// The digests of the parts of all record batches as a column holds them.
+private struct PartLists {
+    var offsets: [Int32] = [0]
+    var digests: [UInt64] = []
+
+    init(_ records: [BatchRecord]) {
+        for record in records {
+            digests += record.parts.map(\.value)
+            // An index of so many parts has more bytes than Arrow's lists can hold; the encoder refuses what does not fit.
+            offsets.append(Int32(truncatingIfNeeded: digests.count))
+        }
+    }
+
+    /// - Parameter column: The number of the column; nil if the index has none.
+    init(_ batch: RecordBatch, column: Int?, using decoder: BodyDecoder) throws {
+        guard let column else { return }
+        digests = try batch.values(ofColumn: column, as: UInt64.self, using: decoder)
+        offsets = try batch.offsets(ofColumn: column, using: decoder)
+    }
+
+    func digests(ofRow row: Int) -> [Digest] {
+        guard row + 1 < offsets.count else { return [] }
+        return digests[Int(offsets[row])..<Int(offsets[row + 1])].map { Digest(value: $0) }
     }
 }

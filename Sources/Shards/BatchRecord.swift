@@ -21,6 +21,8 @@ public struct BatchRecord: Codable, Sendable, Equatable {
     public var keys: [KeyRange]
     /// Jets in each split; empty if the dataset has no splits.
     public var splits: [Int]
+    /// XXH3-64 of each part of the message (`MessageParts`); empty if nobody noted them, as in older datasets.
+    public var parts: [Digest]
 
     /// Bytes of the whole message.
     public var bytes: Int { metadataBytes + bodyBytes }
@@ -28,7 +30,7 @@ public struct BatchRecord: Codable, Sendable, Equatable {
     /// A record from its parts.
     public init(
         offset: Int, metadataBytes: Int, bodyBytes: Int, rows: Int, constituents: Int, digest: Digest, content: Digest,
-        keys: [KeyRange], splits: [Int]
+        keys: [KeyRange], splits: [Int], parts: [Digest] = []
     ) {
         self.offset = offset
         self.metadataBytes = metadataBytes
@@ -39,6 +41,48 @@ public struct BatchRecord: Codable, Sendable, Equatable {
         self.content = content
         self.keys = keys
         self.splits = splits
+        self.parts = parts
+    }
+}
+
+extension BatchRecord {
+    private enum CodingKeys: CodingKey {
+        case offset, metadataBytes, bodyBytes, rows, constituents, digest, content, keys, splits, parts
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        offset = try values.decode(Int.self, forKey: .offset)
+        metadataBytes = try values.decode(Int.self, forKey: .metadataBytes)
+        bodyBytes = try values.decode(Int.self, forKey: .bodyBytes)
+        rows = try values.decode(Int.self, forKey: .rows)
+        constituents = try values.decode(Int.self, forKey: .constituents)
+        digest = try values.decode(Digest.self, forKey: .digest)
+        content = try values.decode(Digest.self, forKey: .content)
+        keys = try values.decode([KeyRange].self, forKey: .keys)
+        splits = try values.decode([Int].self, forKey: .splits)
+        parts = try values.decodeIfPresent([Digest].self, forKey: .parts) ?? []
+    }
+
+    /// Footers never hold parts, so that a shard has the same bytes whether an index notes them or not.
+    var inFooter: BatchRecord {
+        var record = self
+        record.parts = []
+        return record
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(offset, forKey: .offset)
+        try values.encode(metadataBytes, forKey: .metadataBytes)
+        try values.encode(bodyBytes, forKey: .bodyBytes)
+        try values.encode(rows, forKey: .rows)
+        try values.encode(constituents, forKey: .constituents)
+        try values.encode(digest, forKey: .digest)
+        try values.encode(content, forKey: .content)
+        try values.encode(keys, forKey: .keys)
+        try values.encode(splits, forKey: .splits)
+        if !parts.isEmpty { try values.encode(parts, forKey: .parts) }
     }
 }
 

@@ -15,9 +15,9 @@ public final class Dataset: Sendable {
     public let index: BatchIndex
     /// The number of the first row of each record batch, and the number of all rows.
     public let firstRows: [Int]
-    private let places: [(shard: Int, batch: Int)]
-    /// The schema of all shards.
+    /// The columns as all shards store them.
     public let schema: ArrowSchema
+    private let places: [(shard: Int, batch: Int)]
 
     /// Opens the dataset in `directory`.
     /// - Throws: `DatasetError`: `notADataset` if there is none or its conversion has not finished, `damaged` if catalogue

@@ -90,15 +90,49 @@ public struct DatasetRepairer: Sendable {
                 .init(file: catalogue.index.file, from: "copy", message: "restored from \(entry.file)"))
             return
         }
-        // The footers repeat what the index says.
+        // The footers repeat what the index says but for the parts, which follow from the messages.
         guard let shards = try? catalogue.shards.map({ try Self.records(inFooterOf: path($0.file)) }) else { return }
-        let bytes = try BatchIndex(
-            keys: catalogue.keys, splits: catalogue.splits?.parts.map(\.name) ?? [], shards: shards
-        ).fileBytes()
-        guard Digest(of: bytes) == catalogue.index.digest else { return }
-        try OutputFile.write(bytes, to: path(catalogue.index.file))
-        report.mended.append(
-            .init(file: catalogue.index.file, from: "footer", message: "made again from the shards' footers"))
+        func restore(_ shards: [[BatchRecord]], _ message: String) throws -> Bool {
+            let bytes = try BatchIndex(
+                keys: catalogue.keys, splits: catalogue.splits?.parts.map(\.name) ?? [], shards: shards
+            ).fileBytes()
+            guard Digest(of: bytes) == catalogue.index.digest else { return false }
+            try OutputFile.write(bytes, to: path(catalogue.index.file))
+            report.mended.append(.init(file: catalogue.index.file, from: "footer", message: message))
+            return true
+        }
+        if try restore(shards, "made again from the shards' footers") { return }
+        guard let whole = try? zip(catalogue.shards, shards).map({ try parts(ofShard: $0.file, $1) }) else { return }
+        if try restore(whole, "made again from the shards' footers and messages") { return }
+        // A merged dataset may have parts for the shards of newer datasets only.
+        let mixed = catalogue.shards.indices.map {
+            hasParts(ownerOf: catalogue.shards[$0].file) ? whole[$0] : shards[$0]
+        }
+        _ = try restore(mixed, "made again from the shards' footers and messages")
+    }
+
+    /// Whether the index of the dataset that a merged dataset has a shard of notes parts.
+    private func hasParts(ownerOf file: String) -> Bool {
+        guard file.hasSuffix(".arrow"), let owner = file.range(of: "/shards/", options: .backwards),
+            let dataset = try? Dataset(directory: path(String(file[..<owner.lowerBound])))
+        else { return false }
+        return dataset.index.shards.contains { $0.contains { !$0.parts.isEmpty } }
+    }
+
+    /// The record batches of a shard with the digests of their parts, from messages that are as they were written.
+    private func parts(ofShard file: String, _ records: [BatchRecord]) throws -> [BatchRecord] {
+        let path = path(file)
+        let locator = try BufferLocator(schema: ArrowFile(path: path).schema)
+        let input = try InputFile(path: path)
+        return try records.map { record in
+            let message = try input.read(at: record.offset, count: record.bytes)
+            guard Digest(of: message) == record.digest else {
+                throw DatasetError(.damaged, file: path, message: "a record batch is not as it was written")
+            }
+            var whole = record
+            whole.parts = try message.withUnsafeBytes { try MessageDigests.parts(of: $0, locator: locator) }
+            return whole
+        }
     }
 
     /// The record batches that a shard's footer tells of.
@@ -107,7 +141,14 @@ public struct DatasetRepairer: Sendable {
         guard let text = file.footerMetadata.first(where: { $0.key == ShardWriter.metadataKey })?.value else {
             throw DatasetError(.inconsistent, file: path, place: "footer", message: "has no \(ShardWriter.metadataKey)")
         }
-        return try JSONDecoder().decode([BatchRecord].self, from: Data(text.utf8))
+        let records = try JSONDecoder().decode([BatchRecord].self, from: Data(text.utf8))
+        let numbers = records.flatMap {
+            [$0.offset, $0.metadataBytes, $0.bodyBytes, $0.rows, $0.constituents] + $0.splits
+        }
+        guard numbers.allSatisfy({ (0..<1 << 48).contains($0) }) else {
+            throw DatasetError(.inconsistent, file: path, place: "footer", message: "holds a negative or absurd number")
+        }
+        return records
     }
 
     /// Mends shards from parity, or a footer from the index.

@@ -112,7 +112,7 @@ public struct DatasetVerifier: Sendable {
         try WorkerThreads.forEach(catalogue.shards.count, threads: threads) { number in
             let entry = catalogue.shards[number]
             let damage = check(
-                entry, batches: index?.shards[number], firstRow: firstRows[number],
+                entry, batches: index?.shards[number] ?? [], index: catalogue.index.file, firstRow: firstRows[number],
                 progress: { bytes in
                     progress(
                         done.update {
@@ -126,9 +126,10 @@ public struct DatasetVerifier: Sendable {
         report.damage += found.read { $0 }.sorted { $0.key < $1.key }.flatMap(\.value)
     }
 
-    /// Checks the whole file's digest in one pass; only if it does not fit, looks for the place.
+    /// Checks the whole file's digest and the parts of its messages in one pass; only if the file's digest does not fit,
+    /// looks for the place.
     private func check(
-        _ entry: ShardEntry, batches: [BatchRecord]?, firstRow: Int, progress: (Int) -> Void
+        _ entry: ShardEntry, batches: [BatchRecord], index: String, firstRow: Int, progress: @escaping (Int) -> Void
     ) -> [Damage] {
         do {
             let input = try InputFile(path: "\(directory)/\(entry.file)")
@@ -139,17 +140,16 @@ public struct DatasetVerifier: Sendable {
                         firstRow: firstRow, rows: entry.rows)
                 ]
             }
-            var digest = StreamingDigest()
             let buffer = AlignedBuffer(capacity: 1 << 20)
-            for start in stride(from: 0, to: input.size, by: 1 << 20) {
-                let count = min(1 << 20, input.size - start)
-                try input.read(at: start, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: count))
-                digest.update(buffer.bytes(count))
-                progress(count)
+            var pass = ShardPass(input, buffer: buffer, progress: progress)
+            try pass.run(batches: batches)
+            let whole = pass.digest
+            if whole == entry.digest {
+                return pass.faults.map {
+                    Damage(file: index, place: "record batch \($0.batch) of \(entry.file)", message: $0.message)
+                }
             }
-            let whole = digest.digest
-            if whole == entry.digest { return [] }
-            let places = try locate(input, entry, batches ?? [], firstRow, buffer)
+            let places = try locate(input, entry, batches, firstRow, buffer)
             return places.isEmpty
                 ? [Damage(file: entry.file, place: "", message: "digest \(whole), expected \(entry.digest)")] : places
         } catch {

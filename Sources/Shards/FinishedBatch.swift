@@ -7,6 +7,8 @@ public struct FinishedBatch: Sendable {
     public var message: EncodedRecordBatch
     /// XXH3-64 of the message.
     public var digest: Digest
+    /// XXH3-64 of each part of the message.
+    public var parts: [Digest]
     /// XXH3-64 over the digests of the original columns.
     public var content: Digest
     /// Constituents of all its jets.
@@ -24,12 +26,15 @@ public struct FinishedBatch: Sendable {
     /// Rows of the inputs that should be here and are not.
     public var gaps: [Gap]
 
-    /// A batch from its parts.
+    /// A batch from its parts; the digests of the message's own parts are taken here, while its bytes are in the cache.
     public init(
         message: EncodedRecordBatch, digest: Digest, content: Digest, constituents: Int, keys: [KeyRange],
         statistics: [ColumnStatistics], exceptions: [Int], fullJets: Int, splitRows: [Int], gaps: [Gap] = []
     ) {
         self.message = message
+        parts = message.bytes.withUnsafeBytes { bytes in
+            message.parts.map { Digest(of: UnsafeRawBufferPointer(rebasing: bytes[$0])) }
+        }
         self.digest = digest
         self.content = content
         self.constituents = constituents

@@ -56,7 +56,7 @@ final class ShardWriter {
             BatchRecord(
                 offset: offset, metadataBytes: message.metadataLength, bodyBytes: message.bodyLength,
                 rows: message.rows, constituents: batch.constituents, digest: batch.digest, content: batch.content,
-                keys: batch.keys, splits: batch.splitRows))
+                keys: batch.keys, splits: batch.splitRows, parts: batch.parts))
         record.entry.rows += message.rows
         record.entry.batches += 1
         record.gaps += batch.gaps
@@ -92,7 +92,7 @@ final class ShardWriter {
             ArrowBlock(
                 offset: Int64($0.offset), metadataLength: Int32($0.metadataBytes), bodyLength: Int64($0.bodyBytes))
         }
-        let metadata = [KeyValue(key: metadataKey, value: try CanonicalJSON.text(batches))]
+        let metadata = [KeyValue(key: metadataKey, value: try CanonicalJSON.text(batches.map(\.inFooter)))]
         return ArrowFileLayout.tail(schema: schema, blocks: blocks, metadata: metadata)
     }
 
