@@ -115,6 +115,21 @@ public final class Dataset: Sendable {
     /// The shard that a record batch is in.
     public func shard(ofBatch batch: Int) -> ShardEntry { catalogue.shards[places[batch].shard] }
 
+    /// The number of the shard that a record batch is in.
+    func shardNumber(ofBatch batch: Int) -> Int { places[batch].shard }
+
+    /// Opens a shard, whose size must be the catalogue's.
+    func openShard(_ number: Int) throws -> InputFile {
+        let shard = catalogue.shards[number], path = "\(directory)/\(shard.file)"
+        let input = try InputFile(path: path)
+        guard input.size == shard.bytes else {
+            throw DatasetError(
+                .damaged, file: path, message: "\(input.size) bytes, expected \(shard.bytes)",
+                advice: "run 'pando repair \(directory)'")
+        }
+        return input
+    }
+
     /// Where a record batch is, in words for errors: `record batch 7`.
     public func place(ofBatch batch: Int) -> String { "record batch \(places[batch].batch)" }
 
@@ -148,7 +163,7 @@ public final class BatchReader {
     public func read(_ number: Int) throws -> RecordBatch {
         let record = dataset.record(ofBatch: number), shard = dataset.shard(ofBatch: number)
         let path = "\(dataset.directory)/\(shard.file)"
-        let input = try file(path, shard)
+        let input = try file(path, dataset.shardNumber(ofBatch: number))
         guard record.offset + record.bytes <= input.size else {
             throw DatasetError(
                 .damaged, file: path, place: dataset.place(ofBatch: number),
@@ -178,14 +193,9 @@ public final class BatchReader {
         }
     }
 
-    private func file(_ path: String, _ shard: ShardEntry) throws -> InputFile {
+    private func file(_ path: String, _ shard: Int) throws -> InputFile {
         if let open, open.file == path { return open.input }
-        let input = try InputFile(path: path)
-        guard input.size == shard.bytes else {
-            throw DatasetError(
-                .damaged, file: path, message: "\(input.size) bytes, expected \(shard.bytes)",
-                advice: "run 'pando repair \(dataset.directory)'")
-        }
+        let input = try dataset.openShard(shard)
         open = (path, input)
         return input
     }

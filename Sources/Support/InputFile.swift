@@ -77,6 +77,24 @@ public final class InputFile: Sendable {
         return try read(at: 0, count: size)
     }
 
+    /// What is going to happen to a stretch of the file.
+    public enum Advice: Sendable {
+        /// It will be read soon: the system may begin to.
+        case willNeed
+        /// It will not be read again: the system may drop its copy.
+        case dontNeed
+    }
+
+    /// Tells the system what is going to happen to some bytes; nothing comes of it where the system cannot use it.
+    public func advise(_ advice: Advice, at offset: Int, count: Int) {
+        let number = advice == .willNeed ? POSIX_FADV_WILLNEED : POSIX_FADV_DONTNEED
+        _ = posix_fadvise(descriptor, off_t(offset), off_t(count), number)
+    }
+
+    /// Whether the file lies on a disk of this machine, so that mapping it is safe. False on network and user-space file
+    /// systems, where a page may fail to come.
+    public var isLocal: Bool { FileSystem.isLocal(descriptor) }
+
     /// Maps the whole file read-only.
     public func map() throws(SystemError) -> MappedFile {
         try MappedFile(path: path, descriptor: descriptor, size: size)
@@ -105,6 +123,26 @@ public final class MappedFile: @unchecked Sendable {
             throw SystemError(file: path, operation: "map")
         }
         bytes = UnsafeRawBufferPointer(start: address, count: size)
+    }
+
+    /// Brings pages into memory, so that those that cannot be read are an error here and no signal later.
+    ///
+    /// Kernels before Linux 5.14 cannot do it; then nothing happens.
+    /// - Throws: `SystemError` if a page cannot be read, as behind the end of a file that was cut short, or if `range` leads
+    ///   outside.
+    public func populate(_ range: Range<Int>) throws(SystemError) {
+        guard range.lowerBound >= 0, range.upperBound <= bytes.count, let base = bytes.baseAddress else {
+            throw SystemError(
+                .truncated, file: path, place: "bytes \(range)", message: "the mapping has \(bytes.count) bytes")
+        }
+        let page = Int(getpagesize())
+        let start = range.lowerBound / page * page
+        // MADV_POPULATE_READ, younger than some headers.
+        let populateRead: Int32 = 22
+        guard madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, populateRead) != 0,
+            errno != EINVAL
+        else { return }
+        throw SystemError(file: path, operation: "read bytes \(range)")
     }
 
     deinit {

@@ -10,6 +10,9 @@ public struct BodyBuffer: Hashable, Sendable {
     /// Whose it is, for errors.
     let column: Int
 
+    /// A buffer without bytes.
+    public static let empty = BodyBuffer(storedRange: 0..<0, byteCount: 0, codec: nil, column: 0)
+
     /// Whether it is stored as a compressed frame.
     public var isCompressed: Bool { codec != nil }
 

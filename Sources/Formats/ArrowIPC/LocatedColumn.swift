@@ -70,6 +70,9 @@ public struct LocatedColumn: Hashable, Sendable {
     public let offsets: StoredBuffer?
     /// The values; for lists those of all lists, for texts their bytes.
     public let values: StoredBuffer
+    /// Whether the record batch may hold the column's buffers as compressed frames.
+    public var isCompressed: Bool { values.codec != nil }
+
     let nullCount: Int
     let childNullCount: Int
     /// Nil if nothing is missing: some writers store a bitmap all the same, which need not be read.
