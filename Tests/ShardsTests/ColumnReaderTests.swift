@@ -334,47 +334,4 @@ import Testing
             try memory.withUnsafeMutableBytes { try reader.decodeValues(0, into: $0) }
         }
     }
-
-    /// Counts the calls of malloc in this thread; there if a counter was preloaded into the process.
-    private static let allocations: (@convention(c) () -> Int)? = {
-        dlsym(nil, "pando_allocations").map { unsafeBitCast($0, to: (@convention(c) () -> Int).self) }
-    }()
-
-    @Test(.enabled(if: allocations != nil, "no counter of allocations is preloaded"), arguments: Datasets.compressions)
-    func `reading and mapping take no memory of the heap in steady state`(compression: BodyCompression) throws {
-        let directory = try TemporaryDirectory(inMemory: true)
-        try Datasets.convert(directory.file("d"), compression) {
-            $0.shardBytes = 1 << 30
-            $0.batchRows = 50
-        }
-        let dataset = try Dataset(directory: directory.file("d"))
-        let count = try #require(Self.allocations)
-        let columns = try numbers(dataset)
-        let reader = try ColumnReader(dataset: dataset, columns: columns, maps: MappedShards(dataset: dataset))
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { memory.deallocate() }
-        var mapped = MappedColumns()
-        func round() throws -> Int {
-            let before = count()
-            for batch in 0..<dataset.batchCount {
-                try reader.read(batch)
-                for slot in columns.indices {
-                    try reader.decodeValues(
-                        slot, into: UnsafeMutableRawBufferPointer(rebasing: memory[..<reader.valueBytes(slot)]))
-                    guard try reader.childLength(slot) != nil else { continue }
-                    let offsets = memory.bindMemory(to: Int32.self)
-                    try reader.decodeOffsets(
-                        slot, into: UnsafeMutableBufferPointer(rebasing: offsets[...reader.rowCount]))
-                }
-                _ = try reader.map(batch, into: &mapped)
-                reader.advise(batch)
-                reader.release(batch)
-            }
-            return count() - before
-        }
-        let first = try round()
-        print("allocations: first round \(first), second \(try round()), \(dataset.batchCount) batches")
-        #expect(first > 0)
-        #expect(try round() == 0)
-    }
 }
