@@ -1,5 +1,6 @@
 """dataset.json and index.arrow say what is so."""
 import json
+import struct
 
 import jsonschema
 import numpy as np
@@ -104,6 +105,27 @@ def test_inputs_are_known_by_size_and_digest(many):
         assert entry["headTailDigest"] == digest(data[: 1 << 16] + data[-(1 << 16) :])
 
 
+def parts(message, metadata_bytes):
+    """The parts of a message by docs/format.md, section 3, from the `Buffer` structs of its FlatBuffer."""
+
+    def number(kind, place):
+        return struct.unpack_from("<" + kind, message, place)[0]
+
+    def follow(table, slot):
+        vtable = table - number("i", table)
+        place = table + number("H", vtable + 4 + 2 * slot)
+        return place + number("I", place)
+
+    header = follow(8 + number("I", 8), 2)
+    vector = follow(header, 2)
+    buffers = struct.iter_unpack("<qq", message[vector + 4 :][: 16 * number("I", vector)])
+    starts = sorted({metadata_bytes + offset for offset, length in buffers if length})
+    if len(message) > metadata_bytes:
+        starts[:1] = [metadata_bytes]
+    ends = [*starts, len(message)]
+    return [message[start:end] for start, end in zip([0, *starts], ends, strict=True)]
+
+
 def test_the_index_finds_every_record_batch(many):
     catalogue = many.catalogue
     index = read(many.path / "index.arrow").to_pylist()
@@ -119,6 +141,8 @@ def test_the_index_finds_every_record_batch(many):
             assert (record["shard"], record["first_row"], record["rows"]) == (number, first_row, batch.num_rows)
             message = data[record["offset"] :][: record["metadata_bytes"] + record["body_bytes"]]
             assert record["offset"] % 64 == 0 and xxhash.xxh3_64_intdigest(message) == record["digest"]
+            digests = [xxhash.xxh3_64_intdigest(part) for part in parts(message, record["metadata_bytes"])]
+            assert digests == record["parts"] and len(digests) > 20
             # The message stands on its own: offset and length are all one needs to read it.
             alone = pa.ipc.read_record_batch(pa.ipc.read_message(message), file.schema)
             assert alone.equals(batch)
