@@ -9,6 +9,10 @@ final class DatasetPart: Sendable {
     /// Rows of each record batch that take part.
     let rows: [Int]
     let store: BatchStore
+    /// Shards that are used where they lie.
+    let maps: MappedShards
+    /// Whether the page cache is told to drop what was read: for datasets that it could not keep for the next epoch anyway.
+    let releasesPages: Bool
     /// The largest record batch.
     let largest: BatchSize
     /// More than nearly all batches have.
@@ -39,6 +43,9 @@ final class DatasetPart: Sendable {
                     advice: "run 'pando repair \(directory)'")
             }
         }
+        maps = MappedShards(dataset: dataset)
+        let bytes = dataset.catalogue.shards.reduce(0) { $0 + $1.bytes }
+        releasesPages = options.releasesPages ?? (bytes > Machine.memory / 2)
         let records = (0..<dataset.batchCount).map { dataset.record(ofBatch: $0) }
         largest = BatchSize(
             rows: records.map(\.rows).max() ?? 0, constituents: records.map(\.constituents).max() ?? 0)

@@ -30,7 +30,7 @@ struct OriginReader {
         part = try DatasetPart(
             dataset: dataset,
             contents: LoaderContents(columns: [StoredColumn.source, StoredColumn.sourceRow] + names), options: small)
-        reader = StoredReader(part: part, checksDigests: true)
+        reader = try StoredReader(part: part, checksDigests: true)
         let stored = part.selection.stored
         events = names.compactMap { name in stored.place(of: name).map { (name, $0) } }
         guard let input = stored.place(of: StoredColumn.source), let row = stored.place(of: StoredColumn.sourceRow)

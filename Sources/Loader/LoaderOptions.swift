@@ -37,6 +37,9 @@ public struct LoaderOptions: Sendable, Equatable {
     public var threads = 1
     /// Batches that may be ready before they are asked for.
     public var prefetch = 4
+    /// Tells the system to drop pages of shards from its cache once they were read; nil: if the dataset is larger than half
+    /// of the memory that this process may use, so that it could not stay there until the next epoch.
+    public var releasesPages: Bool?
     /// Checks each record batch's digest before it is used.
     public var checksDigests = true
 

@@ -116,7 +116,7 @@ public final class Dataset: Sendable {
     public func shard(ofBatch batch: Int) -> ShardEntry { catalogue.shards[places[batch].shard] }
 
     /// The number of the shard that a record batch is in.
-    func shardNumber(ofBatch batch: Int) -> Int { places[batch].shard }
+    public func shardNumber(ofBatch batch: Int) -> Int { places[batch].shard }
 
     /// Opens a shard, whose size must be the catalogue's.
     func openShard(_ number: Int) throws -> InputFile {

@@ -17,6 +17,8 @@ public final class StoredJets {
     private let columns: [AlignedBuffer]
     let offsets = AlignedBuffer()
     private let exceptionOffsets = AlignedBuffer()
+    /// The columns, if they are used where they lie in a mapped shard.
+    private var mapped = MappedColumns()
     private let kinds: [UInt8]
     private let widths: [UInt8]
     private let bases: UnsafeMutablePointer<UnsafePointer<UInt8>?>
@@ -73,8 +75,9 @@ public final class StoredJets {
     }
 
     /// The values of a column as `type`, which the selection has said.
-    public func values<Value>(_ column: Int, as type: Value.Type) -> UnsafeMutablePointer<Value> {
-        columns[column].base.assumingMemoryBound(to: type)
+    public func values<Value>(_ column: Int, as type: Value.Type) -> UnsafePointer<Value> {
+        if mapped.count > 0, let base = mapped.values(column).baseAddress { return base.assumingMemoryBound(to: type) }
+        return UnsafePointer(columns[column].base.assumingMemoryBound(to: type))
     }
 
     /// Bytes of all columns and offsets.
@@ -88,9 +91,11 @@ public final class StoredJets {
     /// The columns as the kernels take them; valid until this is changed.
     public var view: pando_stored {
         for (index, column) in columns.enumerated() {
+            var base = UnsafeRawPointer(column.base)
+            if mapped.count > 0, let place = mapped.values(index).baseAddress { base = place }
             // Corrections are nearly always zero: such columns need no gathering.
-            let isZero = widths[index] == 1 && pando_hdf5_is_zero(column.base, count(of: index)) != 0
-            bases[index] = isZero ? nil : UnsafePointer(column.base.assumingMemoryBound(to: UInt8.self))
+            let isZero = widths[index] == 1 && pando_hdf5_is_zero(base, count(of: index)) != 0
+            bases[index] = isZero ? nil : base.assumingMemoryBound(to: UInt8.self)
         }
         return pando_stored(
             offsets: UnsafePointer(offsets.base.assumingMemoryBound(to: Int32.self)),
@@ -102,6 +107,7 @@ public final class StoredJets {
     /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column does not fit the others.
     public func read(_ batch: RecordBatch, using decoder: BodyDecoder, file: String) throws {
         rows = batch.rowCount
+        mapped.clear()
         constituents = try readOffsets(selection.offsets, of: batch, into: offsets, decoder, file)
         exceptions = try readOffsets(selection.exceptions?.position, of: batch, into: exceptionOffsets, decoder, file)
         for (index, column) in selection.columns.enumerated() {
@@ -120,12 +126,75 @@ public final class StoredJets {
         }
     }
 
+    /// Decompresses the columns of the record batch that a reader of the selection's columns has read.
+    /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column does not fit the others.
+    public func read(_ reader: ColumnReader, file: String) throws {
+        rows = reader.rowCount
+        mapped.clear()
+        constituents = try readOffsets(selection.offsets, reader, into: offsets)
+        exceptions = try readOffsets(selection.exceptions?.position, reader, into: exceptionOffsets)
+        for (index, column) in columns.enumerated() {
+            let bytes = try reader.valueBytes(index)
+            try check(try reader.valueCount(index), of: index, file: file)
+            column.reserve(bytes)
+            try reader.decodeValues(index, into: UnsafeMutableRawBufferPointer(start: column.base, count: bytes))
+        }
+    }
+
+    private func readOffsets(_ place: Int?, _ reader: ColumnReader, into buffer: AlignedBuffer) throws -> Int {
+        let memory = room(for: buffer)
+        guard let place else {
+            memory.initialize(repeating: 0)
+            return 0
+        }
+        try reader.decodeOffsets(place, into: memory)
+        return Int(memory[rows])
+    }
+
+    private func room(for buffer: AlignedBuffer) -> UnsafeMutableBufferPointer<Int32> {
+        buffer.reserve((rows + 1) * 4)
+        return buffer.elements(Int32.self, count: rows + 1)
+    }
+
+    private func check(_ found: Int, of index: Int, file: String) throws(DatasetError) {
+        guard found == count(of: index) else {
+            throw DatasetError(
+                .inconsistent, file: file, place: "column \(selection.columns[index].name)",
+                message: "has \(found) values, expected \(count(of: index))")
+        }
+    }
+
+    /// Uses the columns of an uncompressed record batch where they lie in a mapped shard, until it reads or maps another.
+    /// Offsets are copied, so that nobody who writes to the file can lead out of its columns.
+    /// - Returns: False if the batch cannot be used so, and has to be read.
+    /// - Throws: As `read`.
+    public func map(_ batch: Int, with reader: ColumnReader, file: String) throws -> Bool {
+        guard try reader.map(batch, into: &mapped) else { return false }
+        rows = mapped.rowCount
+        constituents = copyOffsets(selection.offsets, into: offsets)
+        exceptions = copyOffsets(selection.exceptions?.position, into: exceptionOffsets)
+        for index in columns.indices { try check(mapped.childLength(index) ?? rows, of: index, file: file) }
+        return true
+    }
+
+    private func copyOffsets(_ place: Int?, into buffer: AlignedBuffer) -> Int {
+        let memory = room(for: buffer)
+        guard let place, let stored = mapped.offsets(place) else {
+            memory.initialize(repeating: 0)
+            return 0
+        }
+        _ = memory.update(fromContentsOf: stored)
+        return Int(memory[rows])
+    }
+
+    /// Lets a mapped shard go.
+    public func unmap() { mapped.clear() }
+
     /// Offsets of a list column, which must begin at 0 and end at its last value.
     private func readOffsets(
         _ place: Int?, of batch: RecordBatch, into buffer: AlignedBuffer, _ decoder: BodyDecoder, _ file: String
     ) throws -> Int {
-        buffer.reserve((rows + 1) * 4)
-        let memory = buffer.elements(Int32.self, count: rows + 1)
+        let memory = room(for: buffer)
         guard let place else {
             memory.initialize(repeating: 0)
             return 0
@@ -145,6 +214,7 @@ public final class StoredJets {
     /// - Throws: `DatasetError` with code `inconsistent` if they have more constituents than 32-bit offsets can say.
     public func gather(_ places: UnsafeBufferPointer<pando_stored_row>, file: String) throws(DatasetError) {
         rows = places.count
+        mapped.clear()
         offsets.reserve((rows + 1) * 4)
         exceptionOffsets.reserve((rows + 1) * 4)
         let ends = offsets.base.assumingMemoryBound(to: Int32.self)

@@ -19,6 +19,14 @@ public enum Machine {
         status("VmHWM:")
     }
 
+    /// Memory that this process may use, in bytes: that of the machine, or the least limit of its cgroups.
+    public static var memory: Int {
+        let line = text("/proc/meminfo")?.split(separator: "\n").first { $0.hasPrefix("MemTotal:") }
+        let all = (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+        return leastOfCgroups("memory.max") { Int($0.split(separator: "\n").first ?? "") }
+            .map { all > 0 ? min($0, all) : $0 } ?? all
+    }
+
     /// Memory that this process holds now, in bytes: its own, and that of mapped files, which the system can take back.
     public static var residentMemory: (anonymous: Int, file: Int) {
         (status("RssAnon:"), status("RssFile:"))
@@ -41,15 +49,18 @@ public enum Machine {
         }
     }
 
-    /// The least quota on the way from our cgroup (version 2) to the root, in whole cores rounded up.
-    private static func cgroupCores() -> Int? {
+    /// The least quota on the way from our cgroup to the root, in whole cores rounded up.
+    private static func cgroupCores() -> Int? { leastOfCgroups("cpu.max") { quota($0) } }
+
+    /// The least number that files of this name hold, from our cgroup (version 2) up to the root.
+    private static func leastOfCgroups(_ file: String, _ number: (String) -> Int?) -> Int? {
         guard let line = text("/proc/self/cgroup")?.split(separator: "\n").first(where: { $0.hasPrefix("0::") }) else {
             return nil
         }
         var path = String(line.dropFirst(3))
         var least: Int?
         while true {
-            if let found = quota(text("/sys/fs/cgroup\(path)/cpu.max")) { least = min(least ?? found, found) }
+            if let found = text("/sys/fs/cgroup\(path)/\(file)").flatMap(number) { least = min(least ?? found, found) }
             guard let slash = path.lastIndex(of: "/"), path.count > 1 else { return least }
             path = String(path[..<slash])
         }

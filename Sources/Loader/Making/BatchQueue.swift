@@ -269,7 +269,7 @@ final class Workbench {
 
     init(loader: Loader) throws {
         pinned.reserveCapacity(loader.options.batchSize)
-        readers = loader.parts.map { StoredReader(part: $0, checksDigests: loader.options.checksDigests) }
+        readers = try loader.parts.map { try StoredReader(part: $0, checksDigests: loader.options.checksDigests) }
         maker = try BatchMaker(parts: loader.parts, isJagged: loader.contents.isJagged)
         windows.reserveCapacity(4 * loader.options.streamCount)
     }

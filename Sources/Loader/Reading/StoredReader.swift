@@ -5,8 +5,9 @@ import Support
 /// Reads record batches into memory. Not Sendable: one thread owns it.
 final class StoredReader {
     private let part: DatasetPart
-    private let reader: BatchReader
-    private let decoder = BodyDecoder()
+    private let reader: ColumnReader
+    /// Shards whose record batches may be used where they lie: all, until one could not.
+    private var mayMap: [Bool]
     /// What was read so far.
     private(set) var counts = Counts()
 
@@ -17,10 +18,16 @@ final class StoredReader {
         var decoded = 0
     }
 
-    init(part: DatasetPart, checksDigests: Bool) {
+    init(part: DatasetPart, checksDigests: Bool) throws {
         self.part = part
-        reader = part.dataset.makeReader(checksDigests: checksDigests)
+        mayMap = part.dataset.catalogue.shards.map { _ in true }
+        reader = try ColumnReader(
+            dataset: part.dataset, columns: part.selection.stored.columns.map(\.number), checksDigests: checksDigests,
+            maps: part.maps)
     }
+
+    /// Says that a record batch will be needed soon.
+    func advise(_ batch: Int) { reader.advise(batch) }
 
     /// Gets a record batch out of the part's store, reading it if it is not there.
     /// - Throws: `DatasetError`, `ArrowError` or `SystemError` that names shard and record batch.
@@ -30,10 +37,17 @@ final class StoredReader {
 
     private func load(_ batch: Int, into loaded: LoadedBatch) throws {
         let dataset = part.dataset, file = part.name(ofBatch: batch)
-        try loaded.stored.read(reader.read(batch), using: decoder, file: file)
-        counts.bytes += dataset.record(ofBatch: batch).bytes
+        let before = reader.bytesRead
+        let shard = dataset.shardNumber(ofBatch: batch)
+        if mayMap[shard] { mayMap[shard] = try loaded.stored.map(batch, with: reader, file: file) }
+        if !mayMap[shard] {
+            try reader.read(batch)
+            try loaded.stored.read(reader, file: file)
+            counts.decoded += loaded.stored.byteCount
+            if part.releasesPages { reader.release(batch) }
+        }
+        counts.bytes += reader.bytesRead - before
         counts.batches += 1
-        counts.decoded += loaded.stored.byteCount
         loaded.publish(firstRow: dataset.firstRows[batch])
         if let split = part.selection.split { loaded.keep(split.part, of: split.splits, columns: split.columns) }
         let isThere = part.subset.map { loaded.keep($0.chosen[batch]) } ?? true
