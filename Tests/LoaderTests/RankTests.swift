@@ -74,6 +74,22 @@ private let launches = [
         name: "mpiexec of MPICH in a batch script",
         environment: ["SLURM_PROCID": "0", "SLURM_NTASKS": "4", "PMI_RANK": "3", "PMI_SIZE": "4"], rank: 3, size: 4,
         origin: "PMI_RANK, PMI_SIZE"),
+    Launch(
+        name: "mpiexec of Intel MPI without Slurm",
+        environment: ["PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1", "MPI_LOCALNRANKS": "2"], rank: 1,
+        size: 2,
+        origin: "PMI_RANK, PMI_SIZE"),
+    Launch(
+        name: "torchrun under mpirun",
+        environment: ["RANK": "6", "WORLD_SIZE": "8", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"],
+        rank: 6, size: 8, origin: torch),
+    Launch(
+        name: "a step of one task in an allocation of four",
+        environment: ["SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "SLURM_NTASKS": "4"], origin: slurm),
+    Launch(
+        name: "one task, two a node",
+        environment: ["SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "2"]),
+    Launch(name: "a job of HTCondor", environment: ["_CONDOR_SLOT": "slot1_3", "_CONDOR_PROCNO": "5"]),
     Launch(name: "PMIx without a size", environment: ["PMIX_RANK": "3"]),
     Launch(
         name: "local ranks and arrays",
@@ -94,6 +110,10 @@ private let failures: [(environment: [String: String], names: [String])] = [
     (["RANK": "4", "WORLD_SIZE": "4"], ["RANK", "WORLD_SIZE"]),
     (["RANK": "-1", "WORLD_SIZE": "4"], ["RANK", "WORLD_SIZE"]),
     (["OMPI_COMM_WORLD_SIZE": "4"], ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"]),
+    (["OMPI_COMM_WORLD_RANK": "0"], ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"]),
+    (["PMI_SIZE": "4", "RANK": "0", "WORLD_SIZE": "x"], ["WORLD_SIZE", "x"]),
+    (["PMI_SIZE": "4"], ["PMI_RANK", "PMI_SIZE"]),
+    (["SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "two"], ["SLURM_NTASKS", "two"]),
     (["PMI_RANK": "4"], ["PMI_RANK", "PMI_SIZE"]),
     (["SLURM_STEP_NUM_TASKS": "4"], ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS"]),
     (["SLURM_PROCID": "x", "SLURM_STEP_NUM_TASKS": "4"], ["SLURM_PROCID"]),
