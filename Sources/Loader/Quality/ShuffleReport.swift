@@ -68,8 +68,8 @@ public struct ShuffleReport: Codable, Sendable, Equatable {
             let batches = try loader.batches(epoch: epoch)
             while let batch = try batches.next() {
                 for meter in shuffled.indices { shuffled[meter].add(batch.jets.lazy.map { Int(labels[$0]) }) }
-                near.add(batch.jets)
-                between.add(batch.jets)
+                near.add(Array(batch.jets))
+                between.add(Array(batch.jets))
                 if epoch == 0 { for jet in batch.jets { takesPart[jet] = true } }
             }
             between.endEpoch()
@@ -158,13 +158,15 @@ private enum Categories {
         let reader = dataset.makeReader()
         if let field {
             let decoder = try JetDecoder(encoding: dataset.catalogue.encoding, file: dataset.directory)
-            let columns = JetColumns(fields: fields), wanted = fields.indices.map { $0 == field }
+            let columns = JetColumns(fields: fields), body = BodyDecoder()
+            let stored = StoredJets(
+                try StoredSelection(
+                    encoding: dataset.catalogue.encoding, schema: dataset.schema,
+                    isWanted: fields.indices.map { $0 == field }, file: dataset.directory))
             for batch in 0..<dataset.batchCount {
-                try decoder.decode(
-                    reader.read(batch), into: columns,
-                    file:
-                        "\(dataset.directory)/\(dataset.shard(ofBatch: batch).file), \(dataset.place(ofBatch: batch))",
-                    isWanted: wanted)
+                let file = "\(dataset.directory)/\(dataset.shard(ofBatch: batch).file), \(dataset.place(ofBatch: batch))"
+                try stored.read(reader.read(batch), using: body, file: file)
+                try decoder.decode(stored, into: columns, file: file)
                 let bytes = columns.bytes(of: field), width = columns.elementType(of: field).width
                 for row in 0..<columns.rows {
                     // The bits are enough to tell values apart.
