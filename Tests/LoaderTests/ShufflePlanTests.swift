@@ -67,5 +67,5 @@ import Testing
         #expect(flat == pinned)
     }
 
-    private let pinned = [[23, 1, 21, 22, 20, 0], [3, 2, 12, 11, 13, 10]]
+    private let pinned = [[21, 23, 1, 22, 0, 20], [3, 2, 12, 11, 13, 10]]
 }

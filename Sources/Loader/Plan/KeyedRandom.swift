@@ -2,7 +2,7 @@ import Support
 
 /// The first word of each key: two purposes never share numbers. The values are part of the order and do not change.
 enum Purpose: UInt64 {
-    case recordBatches = 1, window, bijection, exactOrder, mixturePattern, mixtureChoice, mixtureSeed
+    case recordBatches = 1, window, bijection, exactOrder, mixturePattern, mixtureChoice, mixtureSeed, streamOrder
 }
 
 /// Numbers that follow from a key alone: the same on every machine, in every thread, in every run.

@@ -1,10 +1,10 @@
 /// Which row comes when: a pure function of the rows in each record batch, the options, the seed and the epoch.
 ///
-/// Record batches are put into a random order; the rows in that order are cut into `streams` equal stretches; each stream
-/// shuffles its rows within windows of `window` record batches. A global batch takes the same number of rows from each
-/// stream, in the order of the streams: so it mixes rows of many record batches from all over the dataset, and a rank that
-/// has some of the streams makes just its part of it. Windows of different streams end at different times, so that reading
-/// is spread over the epoch.
+/// Record batches are put into a random order; the rows in that order are cut into `streams` equal stretches. The record
+/// batches of each are put into a random order again, as it begins and ends with a part of one, and its rows are shuffled within
+/// windows of `window` record batches. A global batch takes the same number of rows from each stream, in the order of the
+/// streams: so it mixes rows of many record batches from all over the dataset, and a rank that has some of the streams makes
+/// just its part of it. Windows of different streams end at different times, so that reading is spread over the epoch.
 public struct ShufflePlan: Sendable {
     /// Rows of a record batch that a stream has.
     public struct Segment: Sendable, Equatable {
@@ -72,6 +72,13 @@ public struct ShufflePlan: Sendable {
                     next += 1
                     used = 0
                 }
+            }
+            if shuffles {
+                // A stream begins and ends with a part of a record batch. Left there, all streams would begin with last rows of
+                // record batches and end with first ones, which are of other files.
+                var random = KeyedRandom(
+                    Purpose.streamOrder.rawValue, seed, UInt64(truncatingIfNeeded: epoch), UInt64(number))
+                stream.segments = random.permutation(stream.segments.count).map { stream.segments[Int($0)] }
             }
             Self.cut(&stream, window: max(1, window), number: number)
             streams.append(stream)
