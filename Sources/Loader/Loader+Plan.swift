@@ -91,8 +91,10 @@ extension Loader {
         for part in parts {
             let kept = options.storeCapacity(batches: part.dataset.batchCount), size = part.largest
             // One exception in sixteen constituents is more than there are.
-            sum += kept * part.selection.stored.byteCount(
-                rows: size.rows, constituents: size.constituents, exceptions: size.constituents / 16)
+            sum +=
+                kept
+                * part.selection.stored.byteCount(
+                    rows: size.rows, constituents: size.constituents, exceptions: size.constituents / 16)
             if !options.exact { sum += kept * size.rows * MemoryLayout<pando_stored_row>.stride }
             // What a thread reads into, gathers and decodes.
             let stored = (0..<part.dataset.batchCount).map { part.dataset.record(ofBatch: $0).bytes }.max() ?? 0

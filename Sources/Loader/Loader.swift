@@ -41,7 +41,9 @@ public final class Loader: Sendable {
 
     /// Opens datasets to draw from by weight. All must have the columns and what the features need.
     /// - Throws: `LoaderError` for what cannot be, before anything is read; what opening the datasets throws.
-    public init(mixture sources: [LoaderSource], contents: LoaderContents, options: LoaderOptions = LoaderOptions()) throws {
+    public init(mixture sources: [LoaderSource], contents: LoaderContents, options: LoaderOptions = LoaderOptions())
+        throws
+    {
         guard let first = sources.first else {
             throw LoaderError(.options, place: "mixture", message: "has no datasets")
         }

@@ -53,8 +53,9 @@ struct RankPlan: Sendable {
             return min(step * share, rows)..<min((step + 1) * share, rows)
         }
         let dataset = unit % sources.count, rows = mixture.rows(ofStream: stream)
-        return mixture.count(ofDataset: dataset, inStream: stream, before: min(step * share, rows))
-            ..< mixture.count(ofDataset: dataset, inStream: stream, before: min((step + 1) * share, rows))
+        return mixture.count(
+            ofDataset: dataset, inStream: stream, before: min(step * share, rows))..<mixture.count(
+                ofDataset: dataset, inStream: stream, before: min((step + 1) * share, rows))
     }
 
     /// Gives the rows of a batch to a maker. The windows are those that the batch needs, by unit and position.

@@ -159,6 +159,7 @@ public struct ShufflePlan: Sendable {
     /// The state that the random numbers of a window's order begin with.
     func orderState(of window: Window) -> UInt64 {
         KeyedRandom.state(
-            Purpose.window.rawValue, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream), UInt64(window.number))
+            Purpose.window.rawValue, seed, UInt64(truncatingIfNeeded: epoch), UInt64(window.stream),
+            UInt64(window.number))
     }
 }

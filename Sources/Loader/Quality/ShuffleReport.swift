@@ -164,7 +164,8 @@ private enum Categories {
                     encoding: dataset.catalogue.encoding, schema: dataset.schema,
                     isWanted: fields.indices.map { $0 == field }, file: dataset.directory))
             for batch in 0..<dataset.batchCount {
-                let file = "\(dataset.directory)/\(dataset.shard(ofBatch: batch).file), \(dataset.place(ofBatch: batch))"
+                let file =
+                    "\(dataset.directory)/\(dataset.shard(ofBatch: batch).file), \(dataset.place(ofBatch: batch))"
                 try stored.read(reader.read(batch), using: body, file: file)
                 try decoder.decode(stored, into: columns, file: file)
                 let bytes = columns.bytes(of: field), width = columns.elementType(of: field).width

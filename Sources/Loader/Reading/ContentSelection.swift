@@ -145,7 +145,9 @@ struct FeatureSelection: Sendable {
         let computesAxis = isSum && axis == nil
         usesAngles = encoding.lattice != nil && isStored && needs.contains(.momenta) && !computesAxis
         let names = encoding.lattice?.momentum ?? ["px", "py", "pz", "E"]
-        let isCartesian = configuration.features.contains { ["px", "py", "pz"].contains($0.name.split(separator: "_").last) }
+        let isCartesian = configuration.features.contains {
+            ["px", "py", "pz"].contains($0.name.split(separator: "_").last)
+        }
         let needsMomenta = computesAxis || needs.contains(.momenta) && (!usesAngles || isCartesian)
         momenta = needsMomenta ? try fieldNumbers(Array(names.prefix(3))) : nil
         energy = computesAxis || needs.contains(.energy) ? try field(names[3]) : nil
