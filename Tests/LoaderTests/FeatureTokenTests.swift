@@ -85,7 +85,7 @@ private struct Sample {
 
     @Test func `a code outside the codebook is an error with its row, position and value`() throws {
         let pairs = try TokenPairs(codebookSize: 100, length: 4)
-        for (value, place) in [(Int32(100), 3), (-1, 0), (.min, 5), (.max, 8)] {
+        for (value, place) in [(Int32(100), 3), (-1, 0), (.min, 5), (100, 6), (.max, 8)] {
             var codes = [Int32](repeating: 99, count: 9)
             codes[place] = value
             var input = [Int32](repeating: 0, count: 12), target = input, mask = [UInt8](repeating: 0, count: 12)
