@@ -76,6 +76,15 @@ final class BatchMaker {
         row += 1
     }
 
+    /// Adds the batch's next rows, of the only dataset.
+    func add(_ stored: UnsafeBufferPointer<pando_stored_row>) {
+        guard let source = stored.baseAddress else { return }
+        let rows = workplaces[0].rows.base.assumingMemoryBound(to: pando_stored_row.self)
+        (rows + row).update(from: source, count: stored.count)
+        row += stored.count
+        counts[0] = row
+    }
+
     /// Fills a batch with the rows that were added.
     /// - Throws: `DatasetError` if what is stored contradicts itself, `LoaderError` for features.
     func finish(_ batch: Batch) throws {
@@ -92,12 +101,13 @@ final class BatchMaker {
     private func finish(_ batch: Batch, _ part: Int) throws {
         let workplace = workplaces[part], count = counts[part], file = workplace.part.dataset.directory
         let rows = UnsafeBufferPointer(workplace.rows.elements(pando_stored_row.self, count: count))
-        let slots = workplace.slots.elements(Int32.self, count: count)
         let jets = batch.numbers.elements(Int.self, count: row)
         let sources = batch.sourceNumbers.elements(Int32.self, count: row)
-        for (place, slot) in zip(rows, slots) {
-            jets[Int(slot)] = Int(place.from.pointee.first_row + place.row)
-            sources[Int(slot)] = Int32(truncatingIfNeeded: part)
+        let slots = workplaces.count > 1 ? workplace.slots.elements(Int32.self, count: count) : nil
+        for (index, place) in rows.enumerated() {
+            let slot = slots.map { Int($0[index]) } ?? index
+            jets[slot] = Int(place.from.pointee.first_row + place.row)
+            sources[slot] = Int32(truncatingIfNeeded: part)
         }
         let stored = workplace.stored, selection = workplace.part.selection
         try stored.gather(rows, file: file)

@@ -62,9 +62,11 @@ struct RankPlan: Sendable {
     func addRows(of step: Int, from held: [(unit: Int, window: WindowBuffer)], to maker: BatchMaker) {
         guard let mixture else {
             for (unit, window) in held {
-                for position in range(unit, step: step).clamped(to: window.positions) {
-                    maker.add(window.rows[position - window.positions.lowerBound], of: 0)
-                }
+                let positions = range(unit, step: step).clamped(to: window.positions)
+                maker.add(
+                    UnsafeBufferPointer(
+                        start: window.rows + (positions.lowerBound - window.positions.lowerBound),
+                        count: positions.count))
             }
             return
         }
