@@ -146,8 +146,9 @@ import Testing
                             if dropLast || length == .longest { #expect(rows.count == plan.steps * share) }
                             #expect(rows.count >= (plan.steps - 1) * share)
                             for row in rows where row.pass == 0 {
-                                first.append(
-                                    Row(dataset: row.dataset, place: orders[row.dataset][stream][row.position]))
+                                let order = orders[row.dataset][stream]
+                                try #require(order.indices.contains(row.position))
+                                first.append(Row(dataset: row.dataset, place: order[row.position]))
                             }
                         }
                         #expect(Set(first).count == first.count)
