@@ -12,6 +12,7 @@ struct BenchLoaderCommand: ParsableCommand {
         discussion: """
             EXAMPLE
               pando bench loader aoj.pando --features pt,eta_rel,phi_rel --step-time 500 --scaling
+              pando bench loader aoj.pando --shuffle-report --key run
             """)
 
     @Argument(help: "The directory of the dataset.")
@@ -38,6 +39,12 @@ struct BenchLoaderCommand: ParsableCommand {
     var epochs = 1
     @Flag(help: "Do not shuffle.")
     var noShuffle = false
+    @Flag(help: "Shuffle all rows at once, in place of rows in windows.")
+    var exact = false
+    @Flag(help: "Report how well batches are shuffled, in place of how fast they come.")
+    var shuffleReport = false
+    @Option(help: "What the shuffle report tells jets apart by: a column with one value a jet, or source, their input file.")
+    var key = ShuffleReport.source
     @Flag(help: "Do not check the digests of record batches.")
     var noDigests = false
     @Flag(help: "Print the result as JSON.")
@@ -68,6 +75,12 @@ struct BenchLoaderCommand: ParsableCommand {
         options.shuffle = !noShuffle
         options.checksDigests = !noDigests
         options.threads = threads ?? Machine.usableCores
+        options.exact = exact
+        if shuffleReport {
+            let report = try ShuffleReport.measure(dataset: dataset, options: options, key: key, epochs: max(2, epochs))
+            print(json ? try CanonicalJSON.text(report) : report.text)
+            return
+        }
         let names = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         var benchmark = LoaderBenchmark()
         benchmark.contents = LoaderContents(columns: names, features: try featureConfiguration())
