@@ -45,6 +45,7 @@ demo: build ## Convert the sample, look at it, prove that nothing was lost
 
 bench: build python ## Measure; what and against what is said in Benchmarks/
 	@[ -x Benchmarks/run ] || { echo "there are no benchmarks yet (Benchmarks/run)" >&2; exit 1; }
+	@scripts/setup bench
 	./Benchmarks/run
 
 nightly: export PANDO_FUZZ_ARROW ?= 100000

@@ -35,15 +35,27 @@ class Peer:
     module: str
     variant: str = "-"
     environment: str = "bench"  # test: h5py, numpy and pyarrow; bench, torch: scripts/setup bench
-    sample: int | None = None
-    needs: str = ""
+    sample: int | None = None  # jets that it reads, if an epoch would take minutes
+    stop: int | None = None  # jets after which a timed epoch is left; the rate is then that behind the first batch
+    checked: bool = True
 
 
 PEERS = [
     Peer("h5py-random", "h5py, random rows, published file", "hdf5_peer", "random", "test", 512),
     Peer("h5py", "h5py, slabs + shuffle, published file", "hdf5_peer", "published", "test", 20_032),
     Peer("h5py-padded", "h5py, slabs + shuffle, padded copy", "hdf5_peer", "padded", "test"),
+    Peer("parquet", "pyarrow, Parquet zstd, window + numpy", "parquet_peer", "numpy", "test"),
     Peer("memmap", "np.memmap, padded, random rows", "memmap_peer", "-", "test"),
+    Peer("numba-parquet", "numba, Parquet zstd, window", "parquet_peer", "numba"),
+    Peer("numba-ipc", "numba, Arrow IPC, window", "parquet_peer", "ipc"),
+    Peer("numba-ipc-zstd", "numba, Arrow IPC zstd, window", "parquet_peer", "ipc-zstd"),
+    Peer("omnijet", "OmniJet-alpha's way, ROOT and awkward", "root_peer", "omnijet"),
+    Peer("weaver", "weaver-core, ROOT", "root_peer", "weaver", "torch", stop=40_000),
+    Peer("huggingface", "Hugging Face datasets, map-style", "huggingface_peer"),
+    Peer("webdataset", "WebDataset, tar", "sample_peer", "webdataset", "torch", stop=60_000),
+    Peer("mds", "MosaicML Streaming, MDS zstd", "sample_peer", "mds", "torch", stop=20_000),
+    Peer("litdata", "LitData, chunks zstd", "sample_peer", "litdata", "torch", stop=40_000),
+    Peer("bare", "no loader: decompress and write", "bare_peer", "zstd", checked=False),
 ]
 LIGHT = ["h5py", "memmap"]
 
@@ -144,7 +156,11 @@ class Theirs:
         command = [*self.command, "--cores", str(len(cores))]
         if self.peer.sample:
             command += ["--limit", str(self.peer.sample)]
-        outcome, anonymous = execute([*command, "--check"] if watch else command, cores, watch)
+        if watch:
+            command += ["--check"] if self.peer.checked else []
+        elif self.peer.stop:
+            command += ["--stop", str(self.peer.stop)]
+        outcome, anonymous = execute(command, cores, watch)
         outcome["anonymousMemory"] = anonymous
         return outcome
 
@@ -297,7 +313,7 @@ def main():
         report["ours"][name] = entry
     available = environments()
     for peer in options.chosen:
-        entry = {"name": peer.name, "label": peer.label, "sample": peer.sample}
+        entry = {"name": peer.name, "label": peer.label, "sample": peer.sample or peer.stop}
         report["peers"].append(entry)
         if peer.environment not in available:
             entry["notMeasured"] = "its packages are not installed (scripts/setup bench)"

@@ -107,18 +107,32 @@ def ahead(items, cores, depth=2):
     if cores < 2:
         yield from items
         return
-    ready, end = queue.Queue(depth), object()
+    ready, end, stop = queue.Queue(depth), object(), threading.Event()
+
+    def hand_over(item):
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.05)
+            except queue.Full:
+                pass
 
     def work():
         try:
             for item in items:
-                ready.put(item)
-            ready.put(end)
+                if stop.is_set():
+                    return
+                hand_over(item)
+            hand_over(end)
         except BaseException as error:  # Handed to the consumer, which raises it.
-            ready.put(error)
+            hand_over(error)
 
-    threading.Thread(target=work, daemon=True).start()
-    while (item := ready.get()) is not end:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not end:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Prepares the files of one peer, or measures one epoch of it in this process; prints one JSON object.
 
-    measure.py MODULE VARIANT --base DIR --files DIR --source FILE.h5 [--cores N] [--limit JETS] [--check | --prepare]
+    measure.py MODULE VARIANT --base DIR --files DIR --source FILE.h5 [--cores N] [--limit JETS | --stop JETS] [--check | --prepare]
+
+With --limit the peer reads so many jets only. With --stop its epoch is left after so many, and the rate is that behind the
+first batch, because what was read ahead would count against it. Before the clock starts come imports, compilation and
+the first batch of another epoch.
 
 A peer's module has `prepare(jets, directory, source, variant)` and `batches(directory, source, variant, cores, limit)`,
 which yields (values [rows, 128, 3], mask [rows, 128]) and, if it takes a sample of random rows, their numbers.
@@ -59,14 +63,17 @@ def main():
     parser.add_argument("--source", required=True)
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--stop", type=int)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--prepare", action="store_true")
     options = parser.parse_args()
     # Before anything starts threads: as many as there are cores, not as the machine has.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_NUM_THREADS"):
         os.environ[name] = str(options.cores)
+    os.environ["PANDO_BENCH_BASE"] = os.path.abspath(options.base)
     peer = importlib.import_module(options.module)
     import common
+    import numpy as np
 
     jets = common.Jets(options.base)
     limit = min(options.limit or len(jets), len(jets))
@@ -74,12 +81,13 @@ def main():
         os.makedirs(options.files)
         peer.prepare(jets, options.files, options.source, options.variant)
         return
-    if hasattr(peer, "warm"):
-        peer.warm(options.cores)
     anonymous = memory("RssAnon")
+    arguments = (options.files, options.source, options.variant, options.cores, limit)
+    next(warm := iter(peer.batches(*arguments)))
+    warm.close()
     delivered, count, constituents, first = [], 0, 0, None
     begin = time.perf_counter()
-    for batch in peer.batches(options.files, options.source, options.variant, options.cores, limit):
+    for batch in peer.batches(*arguments):
         count += len(batch[0])
         if first is None:
             first = time.perf_counter()
@@ -89,12 +97,14 @@ def main():
             if values.shape[1:] != (common.PAD, 3) or str(values.dtype).split(".")[-1] != "float32":
                 raise SystemExit(f"a batch is {values.dtype} {values.shape}")
             constituents += int(mask.sum())
-            delivered.append((values.astype("float64").sum(axis=1) if hasattr(values, "astype")
-                              else values.double().sum(1).numpy(), mask.sum(1), *batch[2:]))
+            # Tensors and arrays alike; copied, as a peer may use its buffers again.
+            delivered.append((np.asarray(values).sum(axis=1, dtype=np.float64), np.asarray(mask).sum(axis=1), *batch[2:]))
+        elif options.stop and count >= options.stop:
+            break
     end = time.perf_counter()
     steady = (count - first_rows) / (end - first) if count > first_rows else None
     outcome = {
-        "jets": count, "seconds": end - begin, "jetsPerSecond": count / (end - begin),
+        "jets": count, "seconds": end - begin, "jetsPerSecond": steady if options.stop else count / (end - begin),
         "secondsToFirstBatch": first - begin, "jetsPerSecondAfterFirst": steady, "anonymousBefore": anonymous,
         "peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
     if options.check:
