@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Pando's loader beside others: the same jets, the same cores, in turn.
 
-    Benchmarks/run --only loader [--quick] [--jets N] [--repeat N] [--peers NAME,...] [--cores 1,2] [--keep-inputs]
+    Benchmarks/run --only loader [--quick] [--jets N] [--repeat N] [--peers NAME,...] [--cores 1,2]
 
 Prints a table in Markdown and writes bench-results/loader.json. What each peer is and what is generous or unfair about it
 is said in Benchmarks/README.md. Peers whose packages are missing are listed with the reason.
@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import os
+import select
 import shutil
 import statistics
 import subprocess
@@ -50,14 +51,15 @@ PEERS = [
     Peer("numba-ipc", "numba, Arrow IPC, window", "parquet_peer", "ipc"),
     Peer("numba-ipc-zstd", "numba, Arrow IPC zstd, window", "parquet_peer", "ipc-zstd"),
     Peer("omnijet", "OmniJet-alpha's way, ROOT and awkward", "root_peer", "omnijet"),
-    Peer("weaver", "weaver-core, ROOT", "root_peer", "weaver", "torch", stop=40_000),
+    Peer("weaver", "weaver-core, ROOT", "root_peer", "weaver", "torch"),
     Peer("huggingface", "Hugging Face datasets, map-style", "huggingface_peer"),
-    Peer("webdataset", "WebDataset, tar", "sample_peer", "webdataset", "torch", stop=60_000),
-    Peer("mds", "MosaicML Streaming, MDS zstd", "sample_peer", "mds", "torch", stop=20_000),
-    Peer("litdata", "LitData, chunks zstd", "sample_peer", "litdata", "torch", stop=40_000),
+    Peer("webdataset", "WebDataset, tar", "sample_peer", "webdataset", "torch"),
+    Peer("mds", "MosaicML Streaming, MDS zstd", "sample_peer", "mds", "torch", stop=40_000),
+    Peer("litdata", "LitData, chunks zstd", "sample_peer", "litdata", "torch"),
     Peer("bare", "no loader: decompress and write", "bare_peer", "zstd", checked=False),
 ]
 LIGHT = ["h5py", "memmap"]
+QUICK = [*LIGHT, "h5py-padded", "parquet", "numba-ipc", "omnijet", "litdata", "bare"]
 
 
 def environments():
@@ -76,6 +78,13 @@ def progress(text):
 
 class Failure(Exception):
     """A process that did not do its work, with the last line of what it said."""
+
+
+def last_line(file):
+    """What a process complained of last."""
+    file.seek(0)
+    lines = [line for line in file.read().splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def anonymous_memory(pid):
@@ -107,9 +116,7 @@ def execute(command, cores, watch=False, limit=300):
             time.sleep(0.01)
         text = process.stdout.read()
         if process.returncode != 0:
-            errors.seek(0)
-            lines = [line for line in errors.read().splitlines() if line.strip()]
-            raise Failure(lines[-1] if lines else f"exit {process.returncode}")
+            raise Failure(last_line(errors) or f"exit {process.returncode}")
     lines = text.strip().splitlines()
     return (json.loads(lines[-1]) if lines else {}), peak
 
@@ -133,14 +140,26 @@ class Ours:
         return outcome
 
 
+def later_epochs(ours, cores):
+    """Jets a second in the epochs after the first one of a process, which may find their data in memory."""
+    first, all_of_them = ours.measure(cores), ours.measure(cores, epochs=4)
+    seconds = all_of_them["seconds"] - first["seconds"]
+    return (all_of_them["jets"] - first["jets"]) / seconds if seconds > 0 else None
+
+
 class Theirs:
-    """A peer with its files, in a process of its own for each epoch."""
+    """A peer with its files. A process makes all its epochs on some cores, and sleeps while ours is measured."""
 
     def __init__(self, peer, python, source, base, files):
         self.peer = peer
         self.command = [python, "-W", "ignore", MEASURE, peer.module, peer.variant, "--base", base, "--files", files,
                         "--source", source]
+        if peer.sample:
+            self.command += ["--limit", str(peer.sample)]
+        if peer.stop:
+            self.command += ["--stop", str(peer.stop)]
         self.files = files
+        self.process = None
 
     def prepare(self, cores):
         if os.path.exists(self.files):
@@ -152,20 +171,42 @@ class Theirs:
         execute([*command, "--prepare"], cores, limit=900)
         os.rename(partial, self.files)
 
-    def measure(self, cores, watch=False):
-        command = [*self.command, "--cores", str(len(cores))]
-        if self.peer.sample:
-            command += ["--limit", str(self.peer.sample)]
-        if watch:
-            command += ["--check"] if self.peer.checked else []
-        elif self.peer.stop:
-            command += ["--stop", str(self.peer.stop)]
-        outcome, anonymous = execute(command, cores, watch)
-        outcome["anonymousMemory"] = anonymous
-        return outcome
+    def start(self, cores):
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [*self.command, "--cores", str(len(cores))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.errors, preexec_fn=lambda: os.sched_setaffinity(0, cores))
 
-    def bytes(self):
-        return sum(os.path.getsize(f"{folder}/{name}") for folder, _, names in os.walk(self.files) for name in names)
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
+        self.process = None
+
+    def measure(self, cores=None, check=False, limit=120):
+        """One epoch; if it is compared with the truth, also its peak of anonymous memory."""
+        try:
+            self.process.stdin.write(b"check\n" if check else b"go\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # It has died; what it said comes below.
+        peak, end, text = 0, time.monotonic() + limit, b""
+        while True:
+            if select.select([self.process.stdout], [], [], 0.01)[0]:
+                part = os.read(self.process.stdout.fileno(), 65536)
+                text += part
+                found = [line for line in text.split(b"\n")[:-1] if line.startswith(b"PANDO ")]
+                if found:
+                    return json.loads(found[0][6:]) | {"anonymousMemory": peak}
+                if not part:
+                    self.process.wait()
+                    raise Failure(last_line(self.errors) or f"exit {self.process.returncode}")
+            if check:
+                peak = max(peak, anonymous_memory(self.process.pid))
+            if time.monotonic() > end:
+                raise Failure(f"took more than {limit} s")
 
 
 def spread(values):
@@ -237,6 +278,10 @@ def table(report):
                          f" | | {first:.2f} |")
         cells.append(f" {entry['cores'][0]['anonymousMemory'] / 1e6:,.0f} |")
         lines.append("".join(cells))
+        later = [entry["later"][str(count)] for count in counts]
+        lines.append(f"| Pando, {name}, later epochs | |" + "".join(
+            f" {thousands(rate['median'])} ({thousands(rate['minimum'])} to {thousands(rate['maximum'])}) | | |"
+            for rate in later) + " |")
     for peer in report["peers"]:
         if "notMeasured" in peer:
             lines.append(f"| {peer['label']} | not measured: {peer['notMeasured']} |" + " |" * (3 * len(counts) + 1))
@@ -248,7 +293,7 @@ def table(report):
                 f" {thousands(rate['median'])} ({thousands(rate['minimum'])} to {thousands(rate['maximum'])})"
                 f" | {ratio['median']:.3g} ({ratio['minimum']:.3g} to {ratio['maximum']:.3g})"
                 f" | {entry['peer']['secondsToFirstBatch']['median']:.2f} |")
-        cells.append(f" {peer['anonymousMemory'] / 1e6:,.0f} |")
+        cells.append(f" {peer['checked']['anonymousMemory'] / 1e6:,.0f} |")
         lines.append("".join(cells))
     return "\n".join(lines)
 
@@ -268,7 +313,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jets", type=int, default=120_000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="10,000 jets, one round, one core")
+    parser.add_argument("--quick", action="store_true", help="10,000 jets, one round, one core, half of the peers")
     parser.add_argument("--peers", help=f"only these, separated by commas: {','.join(p.name for p in PEERS)}; "
                                         "'light' for those that need only h5py and numpy")
     parser.add_argument("--cores", default="1,2", help="numbers of cores, separated by commas")
@@ -279,7 +324,9 @@ def arguments():
         raise SystemExit(f"{options.pando}: not there; run 'swift build -c release --product pando'")
     if options.quick:
         options.jets, options.repeat, options.cores = min(options.jets, 10_000), 1, "1"
-    names = LIGHT if options.peers == "light" else options.peers.split(",") if options.peers else None
+    names = QUICK if options.quick else None
+    if options.peers:
+        names = LIGHT if options.peers == "light" else options.peers.split(",")
     if names and (unknown := set(names) - {p.name for p in PEERS}):
         raise SystemExit(f"no such peers: {', '.join(sorted(unknown))}")
     options.chosen = [p for p in PEERS if names is None or p.name in names]
@@ -310,6 +357,9 @@ def main():
         entry["bytes"] = size(loader.dataset)
         entry["rounds"] = {
             str(count): [loader.measure(all_cores[:count]) for _ in range(options.repeat)] for count in counts}
+        entry["later"] = {
+            str(count): spread([rate for _ in range(options.repeat) if (rate := later_epochs(loader, all_cores[:count]))])
+            for count in counts}
         report["ours"][name] = entry
     available = environments()
     for peer in options.chosen:
@@ -322,11 +372,14 @@ def main():
         begin = time.monotonic()
         try:
             theirs.prepare(all_cores)
-            checked = theirs.measure(all_cores[:1], watch=True)
-            entry |= {"bytes": theirs.bytes() or os.path.getsize(source), "cores": [], "checked": checked,
-                      "anonymousMemory": checked["anonymousMemory"], "anonymousBefore": checked["anonymousBefore"]}
+            entry |= {"bytes": size(theirs.files) or (size(ours.dataset) if peer.module == "bare_peer" else os.path.getsize(source)), "cores": []}
             for count in counts:
-                entry["cores"].append(compare(ours, theirs, all_cores[:count], options.repeat))
+                theirs.start(all_cores[:count])
+                if count == counts[0]:
+                    entry["checked"] = theirs.measure(check=peer.checked)
+                compared = compare(ours, theirs, all_cores[:count], options.repeat)
+                entry["cores"].append(compared)
+                theirs.stop()
             progress(f"{peer.label}: " + ", ".join(
                 f"{thousands(c['peer']['jetsPerSecond']['median'])} jets/s on {c['cores']}, ours / it "
                 f"{c['ratio']['median']:.3g}" for c in entry["cores"]) + f"; {time.monotonic() - begin:.0f} s")
@@ -334,6 +387,8 @@ def main():
             entry.pop("cores", None)
             entry["notMeasured"] = str(failure)
             progress(f"{peer.label}: not measured: {failure}")
+        finally:
+            theirs.stop()
     with open(f"{options.results}/loader.json", "w") as file:
         json.dump(report, file, indent=1)
     print(f"{truth['jets']:,} jets, {truth['constituents']:,} constituents; ours: {report['asked']}\n\n{table(report)}\n")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Prepares the files of one peer, or measures one epoch of it in this process; prints one JSON object.
+"""Prepares the files of one peer, or measures an epoch of it for each line of standard input: a line of JSON each.
 
-    measure.py MODULE VARIANT --base DIR --files DIR --source FILE.h5 [--cores N] [--limit JETS | --stop JETS] [--check | --prepare]
+    measure.py MODULE VARIANT --base DIR --files DIR --source FILE.h5 [--cores N] [--limit JETS] [--stop JETS] [--prepare]
 
-With --limit the peer reads so many jets only. With --stop its epoch is left after so many, and the rate is that behind the
-first batch, because what was read ahead would count against it. Before the clock starts come imports, compilation and
-the first batch of another epoch.
+A line is `go`, or `check` for an epoch that is compared with the truth, jet by jet, and whose time does not count. With
+--limit the peer reads so many jets only. With --stop an epoch that is timed is left after so many, and its rate is the one
+behind the first batch, because what was read ahead would count against it. Before the first clock starts come imports,
+compilation and the first batch of another epoch.
 
 A peer's module has `prepare(jets, directory, source, variant)` and `batches(directory, source, variant, cores, limit)`,
 which yields (values [rows, 128, 3], mask [rows, 128]) and, if it takes a sample of random rows, their numbers.
@@ -51,7 +52,34 @@ def check(delivered, jets, limit):
         error = abs(found[:, k].sum() - truth[:, k].sum()) / np.abs(truth[:, k]).sum()
         if error > 1e-4:
             raise SystemExit(f"feature {k} is off by {error}")
-    return float(found[:, 0].sum())
+    return {"constituents": int(counts.sum()), "sumPt": float(found[:, 0].sum())}
+
+
+def epoch(peer, arguments, stop, keep):
+    """One epoch; returns its figures and, if asked, what was delivered: sums of features and constituents of each jet."""
+    import numpy as np
+
+    delivered, count, first = [], 0, None
+    begin = time.perf_counter()
+    for batch in peer.batches(*arguments):
+        count += len(batch[0])
+        if first is None:
+            first, first_rows = time.perf_counter(), count
+        if keep:
+            # Tensors and arrays alike; sums at once, as a peer may use its buffers again.
+            values, mask = np.asarray(batch[0]), np.asarray(batch[1])
+            if values.shape[1:] != (128, 3) or values.dtype != np.float32 or mask.shape != values.shape[:2]:
+                raise SystemExit(f"a batch is {values.dtype} {values.shape} with a mask {mask.shape}")
+            delivered.append((values.sum(axis=1, dtype=np.float64), mask.sum(axis=1), *batch[2:]))
+        elif stop and count >= stop:
+            break
+    end = time.perf_counter()
+    if first is None:
+        raise SystemExit("no batch came")
+    steady = (count - first_rows) / (end - first) if count > first_rows else None
+    return {
+        "jets": count, "seconds": end - begin, "jetsPerSecond": steady if stop and steady else count / (end - begin),
+        "secondsToFirstBatch": first - begin, "jetsPerSecondAfterFirst": steady}, delivered
 
 
 def main():
@@ -64,7 +92,6 @@ def main():
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--stop", type=int)
-    parser.add_argument("--check", action="store_true")
     parser.add_argument("--prepare", action="store_true")
     options = parser.parse_args()
     # Before anything starts threads: as many as there are cores, not as the machine has.
@@ -73,43 +100,26 @@ def main():
     os.environ["PANDO_BENCH_BASE"] = os.path.abspath(options.base)
     peer = importlib.import_module(options.module)
     import common
-    import numpy as np
 
     jets = common.Jets(options.base)
-    limit = min(options.limit or len(jets), len(jets))
     if options.prepare:
         os.makedirs(options.files)
         peer.prepare(jets, options.files, options.source, options.variant)
         return
-    anonymous = memory("RssAnon")
+    limit = min(options.limit or len(jets), len(jets))
+    imported = memory("RssAnon")
     arguments = (options.files, options.source, options.variant, options.cores, limit)
     next(warm := iter(peer.batches(*arguments)))
     warm.close()
-    delivered, count, constituents, first = [], 0, 0, None
-    begin = time.perf_counter()
-    for batch in peer.batches(*arguments):
-        count += len(batch[0])
-        if first is None:
-            first = time.perf_counter()
-            first_rows = count
-        if options.check:
-            values, mask = batch[0], batch[1]
-            if values.shape[1:] != (common.PAD, 3) or str(values.dtype).split(".")[-1] != "float32":
-                raise SystemExit(f"a batch is {values.dtype} {values.shape}")
-            constituents += int(mask.sum())
-            # Tensors and arrays alike; copied, as a peer may use its buffers again.
-            delivered.append((np.asarray(values).sum(axis=1, dtype=np.float64), np.asarray(mask).sum(axis=1), *batch[2:]))
-        elif options.stop and count >= options.stop:
-            break
-    end = time.perf_counter()
-    steady = (count - first_rows) / (end - first) if count > first_rows else None
-    outcome = {
-        "jets": count, "seconds": end - begin, "jetsPerSecond": steady if options.stop else count / (end - begin),
-        "secondsToFirstBatch": first - begin, "jetsPerSecondAfterFirst": steady, "anonymousBefore": anonymous,
-        "peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-    if options.check:
-        outcome |= {"constituents": constituents, "sumPt": check(delivered, jets, limit)}
-    print(json.dumps(outcome))
+    for line in sys.stdin:
+        checks = line.strip() == "check"
+        outcome, delivered = epoch(peer, arguments, options.stop, checks)
+        outcome |= {"anonymousAfterImports": imported,
+                    "peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        if checks:
+            outcome |= check(delivered, jets, limit)
+        # A marker, because libraries print lines of their own.
+        print("PANDO " + json.dumps(outcome), flush=True)
 
 
 if __name__ == "__main__":
