@@ -7,6 +7,10 @@ int64_t pando_gather_offsets(size_t n, const pando_stored_row *rows, int excepti
     int64_t total = 0;
     offsets[0] = 0;
     for (size_t i = 0; i < n; i++) {
+        if (i + 8 < n) {
+            const pando_stored *later = rows[i + 8].from;
+            __builtin_prefetch((exceptions ? later->exception_offsets : later->offsets) + rows[i + 8].row);
+        }
         const int32_t *from = (exceptions ? rows[i].from->exception_offsets : rows[i].from->offsets) + rows[i].row;
         total += (int64_t)from[1] - from[0];
         if (total > INT32_MAX) return -1;
@@ -36,11 +40,17 @@ void pando_gather(size_t n, const pando_stored_row *rows, size_t columns, const 
     // Row by row, as the rows lie all over the memory: their lines are asked for some rows ahead.
     enum { AHEAD = 4 };
     for (size_t i = 0; i < n; i++) {
+        if (i + 2 * AHEAD < n) {
+            const pando_stored *from = rows[i + 2 * AHEAD].from;
+            __builtin_prefetch(from->offsets + rows[i + 2 * AHEAD].row);
+            if (from->exception_offsets) __builtin_prefetch(from->exception_offsets + rows[i + 2 * AHEAD].row);
+        }
         if (i + AHEAD < n) {
             const pando_stored *from = rows[i + AHEAD].from;
             int64_t row = rows[i + AHEAD].row;
             size_t start = (size_t)from->offsets[row], count = (size_t)from->offsets[row + 1] - start;
             for (size_t c = 0; c < columns; c++) {
+                if (kinds[c] == PANDO_COLUMN_JET) __builtin_prefetch(from->columns[c] + (size_t)row * widths[c]);
                 if (kinds[c] != PANDO_COLUMN_CONSTITUENT || !from->columns[c]) continue;
                 const uint8_t *line = from->columns[c] + start * widths[c];
                 for (size_t b = 0; b < count * widths[c]; b += 64) __builtin_prefetch(line + b);

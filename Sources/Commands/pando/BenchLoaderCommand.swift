@@ -43,7 +43,9 @@ struct BenchLoaderCommand: ParsableCommand {
     var exact = false
     @Flag(help: "Report how well batches are shuffled, in place of how fast they come.")
     var shuffleReport = false
-    @Option(help: "What the shuffle report tells jets apart by: a column with one value a jet, or source, their input file.")
+    @Option(
+        help: "What the shuffle report tells jets apart by: a column with one value a jet, or source, their input file."
+    )
     var key = ShuffleReport.source
     @Flag(help: "Do not check the digests of record batches.")
     var noDigests = false

@@ -60,6 +60,11 @@ public struct FeatureAssembler: Sendable {
         self.needs = needs
     }
 
+    /// Whether a feature is made from this.
+    func refers(to source: pando_feature_source) -> Bool {
+        constituents.kernels.contains { $0.source == Int32(source.rawValue) }
+    }
+
     /// The names that every dataset has, without the short ones.
     public static var knownNames: [String] { FeatureName.known.map(\.name) }
 

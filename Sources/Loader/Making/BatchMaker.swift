@@ -152,10 +152,11 @@ final class BatchMaker {
         if let axis = features.axis {
             axes.reserve(stored.rows * MemoryLayout<JetAxis>.stride)
             let all = axes.base.assumingMemoryBound(to: JetAxis.self)
-            let (pt, eta, phi, mass) = (floats(axis[0]), floats(axis[1]), floats(axis[2]), floats(axis[3]))
+            let (eta, phi, pt, mass) = (floats(axis.eta), floats(axis.phi), axis.pt.map(floats), axis.mass.map(floats))
             for row in 0..<stored.rows {
-                all[row] = JetAxis(pt: Double(pt[row]), eta: Double(eta[row]), phi: Double(phi[row]), energy: 0)
-                if features.energy != nil { all[row].energy = all[row].energy(mass: Double(mass[row])) }
+                all[row] = JetAxis(
+                    pt: Double(pt?[row] ?? 0), eta: Double(eta[row]), phi: Double(phi[row]), energy: 0)
+                if let mass { all[row].energy = all[row].energy(mass: Double(mass[row])) }
             }
             input.axes = UnsafePointer(all)
         }

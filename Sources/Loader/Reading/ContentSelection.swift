@@ -1,4 +1,5 @@
 import ArrowIPC
+import Kernels
 import Shards
 
 /// What is read of a dataset for some contents of batches.
@@ -103,8 +104,14 @@ struct FeatureSelection: Sendable {
     /// px, py, pz; nil where not needed.
     let momenta: [Int]?
     let energy: Int?
-    /// The sum of constituents as it is stored: pt, eta, phi, mass. Nil: it is computed.
-    let axis: [Int]?
+    /// The sum of constituents as it is stored. Nil: it is computed.
+    let axis: StoredAxis?
+
+    /// Fields of the sum; pt and mass only if a feature refers to pt or energy of the jet.
+    struct StoredAxis: Sendable {
+        var eta, phi: Int
+        var pt, mass: Int?
+    }
     /// Weights of constituents in the axis.
     let puppiWeight: Int?
     /// The axis of the source: pt, eta, phi.
@@ -114,7 +121,8 @@ struct FeatureSelection: Sendable {
 
     /// All fields that are decoded.
     var fields: [Int] {
-        (momenta ?? []) + [energy, puppiWeight].compactMap { $0 } + (axis ?? []) + (storedAxis ?? []) + stored
+        (momenta ?? []) + [energy, puppiWeight].compactMap { $0 } + (storedAxis ?? []) + stored
+            + [axis?.eta, axis?.phi, axis?.pt, axis?.mass].compactMap { $0 }
     }
 
     init(
@@ -140,8 +148,14 @@ struct FeatureSelection: Sendable {
         // Only a sum as it is stored goes with the angles as they are stored.
         let sums = StoredColumn.axis.compactMap { name in fields.firstIndex { $0.name == name && $0.type == .float32 } }
         let isStored = contents.angles == .stored
+        let hasAxis = isSum && !needs.contains(.puppiWeight) && sums.count == StoredColumn.axis.count && isStored
+        let needsEnergy = assembler.refers(to: PANDO_FEATURE_EREL)
         axis =
-            isSum && !needs.contains(.puppiWeight) && sums.count == StoredColumn.axis.count && isStored ? sums : nil
+            hasAxis
+            ? StoredAxis(
+                eta: sums[1], phi: sums[2],
+                pt: needsEnergy || assembler.refers(to: PANDO_FEATURE_PTREL) ? sums[0] : nil,
+                mass: needsEnergy ? sums[3] : nil) : nil
         let computesAxis = isSum && axis == nil
         usesAngles = encoding.lattice != nil && isStored && needs.contains(.momenta) && !computesAxis
         let names = encoding.lattice?.momentum ?? ["px", "py", "pz", "E"]
