@@ -61,7 +61,10 @@ public final class Loader: Sendable {
             return try DatasetPart(dataset: Dataset(directory: source.dataset), contents: contents, options: own)
         }
         self.parts = parts
-        for part in parts { try options.check(rows: part.jetCount, file: part.dataset.directory) }
+        for part in parts {
+            try options.check(
+                rows: part.jetCount, batches: part.rows.count { $0 > 0 }, file: part.dataset.directory)
+        }
         let columns = try Self.columns(of: parts, first.dataset)
         let size = parts.reduce(BatchSize(rows: 0, constituents: 0)) {
             BatchSize(rows: $1.batch.rows, constituents: max($0.constituents, $1.batch.constituents))

@@ -75,7 +75,8 @@ public struct LoaderOptions: Sendable, Equatable {
     }
 
     /// Says what cannot be, before anything is read.
-    func check(rows: Int, file: String) throws(LoaderError) {
+    /// - Parameter batches: Record batches that the rows lie in.
+    func check(rows: Int, batches: Int, file: String) throws(LoaderError) {
         func fault(_ place: String, _ message: String, _ advice: String? = nil) -> LoaderError {
             LoaderError(.options, file: file, place: place, message: message, advice: advice)
         }
@@ -95,6 +96,13 @@ public struct LoaderOptions: Sendable, Equatable {
             throw LoaderError(
                 .rank, file: file, message: "a world of \(worldSize) does not divide the \(streams) streams",
                 advice: "choose a batch size or --streams that it divides")
+        }
+        let inWindow = windowLength * rows / max(1, batches), share = batchSize / streams
+        guard !shuffle || exact || share <= inWindow || rows / streams <= inWindow else {
+            throw fault(
+                "window",
+                "holds about \(inWindow) jets of a stream, fewer than the \(share) that a batch takes from it",
+                "choose a larger window, more streams, or exact order")
         }
         if let limit, limit < 1 { throw fault("limit", "is \(limit), expected at least 1") }
         guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }

@@ -252,6 +252,10 @@ import Testing
             {
                 $0.batchSize = 12_000; $0.streams = 12
             },
+            {
+                // A batch takes 150 jets of each stream, whose windows have 50.
+                $0.batchSize = 600; $0.streams = 4; $0.window = 1
+            },
         ]
         for change in wrong {
             #expect(throws: LoaderError.self) { try Loader(dataset: path, options: options(change)) }
