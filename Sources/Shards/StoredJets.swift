@@ -50,18 +50,15 @@ public final class StoredJets {
         exceptionOffsets.elements(Int32.self, count: rows + 1)
     }
 
-    /// Makes room, so that reading and gathering that much need not.
-    public func reserve(rows: Int, constituents: Int, exceptions: Int) {
-        offsets.reserve((rows + 1) * 4)
-        exceptionOffsets.reserve((rows + 1) * 4)
+    /// Makes room, so that reading and gathering that much need not; in an arena, if there is one.
+    public func reserve(rows: Int, constituents: Int, exceptions: Int, in arena: Arena? = nil) {
+        func reserve(_ buffer: AlignedBuffer, _ count: Int) {
+            if let arena { buffer.move(to: arena, count: count) } else { buffer.reserve(count) }
+        }
+        reserve(offsets, (rows + 1) * 4)
+        reserve(exceptionOffsets, (rows + 1) * 4)
         for (column, described) in zip(columns, selection.columns) {
-            let count =
-                switch described.kind {
-                case .jet: rows
-                case .constituent: constituents
-                case .exception: exceptions
-                }
-            column.reserve(count * described.width)
+            reserve(column, described.byteCount(rows: rows, constituents: constituents, exceptions: exceptions))
         }
     }
 

@@ -1,4 +1,5 @@
 import ArrowIPC
+import Support
 
 /// The stored columns that some fields of a dataset are decoded from.
 public struct StoredSelection: Sendable {
@@ -24,6 +25,15 @@ public struct StoredSelection: Sendable {
         public let width: Int
         /// Which offsets it has.
         public let kind: Kind
+
+        /// Bytes of its values for so many jets.
+        func byteCount(rows: Int, constituents: Int, exceptions: Int) -> Int {
+            switch kind {
+            case .jet: width * rows
+            case .constituent: width * constituents
+            case .exception: width * exceptions
+            }
+        }
     }
 
     /// Places of the columns that momenta on the lattice are made from.
@@ -141,12 +151,15 @@ public struct StoredSelection: Sendable {
 
     /// Bytes of the columns and offsets of so many jets in memory.
     public func byteCount(rows: Int, constituents: Int, exceptions: Int) -> Int {
-        columns.reduce(8 * (rows + 1)) { sum, column in
-            switch column.kind {
-            case .jet: sum + column.width * rows
-            case .constituent: sum + column.width * constituents
-            case .exception: sum + column.width * exceptions
-            }
+        columns.reduce(8 * (rows + 1)) {
+            $0 + $1.byteCount(rows: rows, constituents: constituents, exceptions: exceptions)
+        }
+    }
+
+    /// Bytes of an arena that holds that much.
+    public func arenaBytes(rows: Int, constituents: Int, exceptions: Int) -> Int {
+        columns.reduce(2 * Arena.rounded(4 * (rows + 1))) {
+            $0 + Arena.rounded($1.byteCount(rows: rows, constituents: constituents, exceptions: exceptions))
         }
     }
 }

@@ -7,6 +7,9 @@ public final class AlignedBuffer {
     /// How many bytes can be used.
     public private(set) var capacity: Int
 
+    /// Whose memory this is until it grows; nil: its own.
+    private var arena: Arena?
+
     /// A buffer of at least `capacity` bytes, not initialised.
     public init(capacity: Int = 64) {
         self.capacity = max(64, capacity)
@@ -14,7 +17,16 @@ public final class AlignedBuffer {
     }
 
     deinit {
-        base.deallocate()
+        if arena == nil { base.deallocate() }
+    }
+
+    /// Takes memory for `count` bytes from an arena, if it has so much left; what was in the buffer is lost.
+    public func move(to arena: Arena, count: Int) {
+        guard let memory = arena.take(count) else { return reserve(count) }
+        if self.arena == nil { base.deallocate() }
+        base = memory.base
+        capacity = memory.count
+        self.arena = arena
     }
 
     /// Makes room for `count` bytes. The first `keeping` bytes survive; others are not initialised.
@@ -24,7 +36,8 @@ public final class AlignedBuffer {
         let size = max(count, capacity + capacity / 2)
         let fresh = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
         fresh.copyMemory(from: base, byteCount: min(kept, capacity))
-        base.deallocate()
+        if arena == nil { base.deallocate() }
+        arena = nil
         base = fresh
         capacity = size
     }

@@ -86,22 +86,31 @@ final class BatchStore: Sendable {
     /// The slot that has been free for longest, or a new one if all are in use.
     private func freeSlot(_ state: inout State) -> Int {
         // All at once, and with their memory, so that a steady loop allocates nothing; pages come when they are written to.
-        while state.slots.count < capacity { addSlot(&state) }
+        if state.slots.isEmpty {
+            let arena = Arena(
+                count: capacity
+                    * selection.arenaBytes(
+                        rows: largest.rows, constituents: largest.constituents, exceptions: exceptions))
+            while state.slots.count < capacity { addSlot(&state, arena) }
+        }
         var best = -1
         for (index, slot) in state.slots.enumerated() where slot.pins == 0 {
             if best < 0 || slot.stamp < state.slots[best].stamp { best = index }
         }
         if best < 0 {
-            addSlot(&state)
+            addSlot(&state, nil)
             best = state.slots.count - 1
         }
         return best
     }
 
-    private func addSlot(_ state: inout State) {
+    /// Far more exceptions than record batches have; where there are more, their memory grows.
+    private var exceptions: Int { largest.constituents / 16 }
+
+    private func addSlot(_ state: inout State, _ arena: Arena?) {
         let loaded = LoadedBatch(selection)
-        // Far more exceptions than there are; where there are more, their memory grows.
-        loaded.reserve(rows: largest.rows, constituents: largest.constituents, exceptions: largest.constituents / 16)
+        loaded.reserve(
+            rows: largest.rows, constituents: largest.constituents, exceptions: exceptions, in: arena)
         state.slots.append(Slot(loaded: loaded))
     }
 }

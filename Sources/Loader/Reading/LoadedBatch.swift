@@ -23,8 +23,8 @@ final class LoadedBatch: @unchecked Sendable {
     }
 
     /// Makes room, so that reading need not.
-    func reserve(rows: Int, constituents: Int, exceptions: Int) {
-        stored.reserve(rows: rows, constituents: constituents, exceptions: exceptions)
+    func reserve(rows: Int, constituents: Int, exceptions: Int, in arena: Arena?) {
+        stored.reserve(rows: rows, constituents: constituents, exceptions: exceptions, in: arena)
         taken.reserve(rows * 4)
     }
 
