@@ -44,9 +44,10 @@ struct BenchLoaderCommand: ParsableCommand {
     @Flag(help: "Report how well batches are shuffled, in place of how fast they come.")
     var shuffleReport = false
     @Option(
-        help: "What the shuffle report tells jets apart by: a column with one value a jet, or source, their input file."
+        help:
+            "What the shuffle report tells jets apart by: a column with one value a jet, or source, their input file; default: source, run and labels."
     )
-    var key = ShuffleReport.source
+    var key: [String] = []
     @Flag(help: "Do not check the digests of record batches.")
     var noDigests = false
     @Flag(help: "Print the result as JSON.")
@@ -79,9 +80,7 @@ struct BenchLoaderCommand: ParsableCommand {
         options.threads = threads ?? Machine.usableCores
         options.exact = exact
         if shuffleReport {
-            let report = try ShuffleReport.measure(dataset: dataset, options: options, key: key, epochs: max(2, epochs))
-            print(json ? try CanonicalJSON.text(report) : report.text)
-            return
+            return try reportShuffle(options)
         }
         let names = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         var benchmark = LoaderBenchmark()
@@ -97,6 +96,18 @@ struct BenchLoaderCommand: ParsableCommand {
         }
         guard json else { return }
         print(scaling ? try CanonicalJSON.text(reports) : try reports.first.map { try CanonicalJSON.text($0) } ?? "")
+    }
+
+    private func reportShuffle(_ options: LoaderOptions) throws {
+        let keys = key.isEmpty ? try ShuffleReport.usualKeys(of: dataset) : key
+        var reports: [ShuffleReport] = []
+        for key in keys {
+            let report = try ShuffleReport.measure(
+                dataset: dataset, options: options, key: key, epochs: max(2, epochs))
+            if !json { print(report.text) }
+            reports.append(report)
+        }
+        if json { print(try CanonicalJSON.text(reports)) }
     }
 
     /// The last report, beside the first one.

@@ -25,6 +25,8 @@ final class WindowBuffer: @unchecked Sendable {
         batches.removeAll(keepingCapacity: true)
         places.reserve(positions.count * MemoryLayout<pando_stored_row>.stride)
         order.compute(window, of: unit.plan)
+        // The first one is read at once; the system begins with the others meanwhile.
+        for segment in window.segments.dropFirst() where !store.holds(segment.batch) { reader.advise(segment.batch) }
         // Rows of the order are counted over the segments; each segment fills in its own.
         var first = 0
         for segment in window.segments {

@@ -40,6 +40,12 @@ public struct ShuffleReport: Codable, Sendable, Equatable {
     /// More values are not told apart.
     public static let mostCategories = 65_534
 
+    /// What tells the jets of a dataset apart: input file, run if there is one, labels.
+    public static func usualKeys(of directory: String) throws -> [String] {
+        let fields = try Dataset(directory: directory).catalogue.encoding.fields
+        return [source] + fields.filter { $0.role == .label || $0.role == .event && $0.name == "run" }.map(\.name)
+    }
+
     /// Loads epochs and measures them: as many readings of the dataset, and one more.
     ///
     /// Whatever the options say of ranks and of the last batch, whole global batches are looked at, and each jet comes once.

@@ -69,6 +69,9 @@ final class BatchStore: Sendable {
         }
     }
 
+    /// Whether a record batch is in memory, or on its way.
+    func holds(_ batch: Int) -> Bool { state.read { $0.slotOf[batch] >= 0 } }
+
     /// Lets a record batch go.
     func unpin(_ batch: Int) {
         state.update { state in
