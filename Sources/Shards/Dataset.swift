@@ -18,6 +18,7 @@ public final class Dataset: Sendable {
     /// The columns as all shards store them.
     public let schema: ArrowSchema
     private let places: [(shard: Int, batch: Int)]
+    private let openShards = OpenShards()
 
     /// Opens the dataset in `directory`.
     /// - Throws: `DatasetError`: `notADataset` if there is none or its conversion has not finished, `damaged` if catalogue
@@ -118,8 +119,12 @@ public final class Dataset: Sendable {
     /// The number of the shard that a record batch is in.
     public func shardNumber(ofBatch batch: Int) -> Int { places[batch].shard }
 
-    /// Opens a shard, whose size must be the catalogue's.
+    /// A shard, opened or still open; its size must be the catalogue's.
     func openShard(_ number: Int) throws -> InputFile {
+        try openShards.file(number) { try openAnew(number) }
+    }
+
+    private func openAnew(_ number: Int) throws -> InputFile {
         let shard = catalogue.shards[number], path = "\(directory)/\(shard.file)"
         let input = try InputFile(path: path)
         guard input.size == shard.bytes else {

@@ -72,8 +72,8 @@ public struct MappedColumns: @unchecked Sendable {
         var childLength: Int?
     }
 
-    /// No columns yet; `ColumnReader.map` fills them in.
-    public init() {}
+    /// No columns yet, and room for so many; `ColumnReader.map` fills them in.
+    public init(capacity: Int = 0) { columns.reserveCapacity(capacity) }
 
     /// How many columns there are.
     public var count: Int { columns.count }

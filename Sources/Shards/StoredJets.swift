@@ -18,7 +18,7 @@ public final class StoredJets {
     let offsets = AlignedBuffer()
     private let exceptionOffsets = AlignedBuffer()
     /// The columns, if they are used where they lie in a mapped shard.
-    private var mapped = MappedColumns()
+    private var mapped: MappedColumns
     private let kinds: [UInt8]
     private let widths: [UInt8]
     private let bases: UnsafeMutablePointer<UnsafePointer<UInt8>?>
@@ -31,6 +31,7 @@ public final class StoredJets {
         kinds = selection.columns.map(\.kind.rawValue)
         widths = selection.columns.map { UInt8(clamping: $0.width) }
         let count = selection.columns.count
+        mapped = MappedColumns(capacity: count)
         bases = .allocate(capacity: max(1, count))
         bases.initialize(repeating: nil, count: max(1, count))
         out = .allocate(capacity: max(1, count))
@@ -125,14 +126,14 @@ public final class StoredJets {
 
     /// Decompresses the columns of the record batch that a reader of the selection's columns has read.
     /// - Throws: `ArrowError`, or `DatasetError` with code `inconsistent` if a column does not fit the others.
-    public func read(_ reader: ColumnReader, file: String) throws {
+    public func read(_ reader: ColumnReader, file: @autoclosure () -> String) throws {
         rows = reader.rowCount
         mapped.clear()
         constituents = try readOffsets(selection.offsets, reader, into: offsets)
         exceptions = try readOffsets(selection.exceptions?.position, reader, into: exceptionOffsets)
         for (index, column) in columns.enumerated() {
             let bytes = try reader.valueBytes(index)
-            try check(try reader.valueCount(index), of: index, file: file)
+            try check(try reader.valueCount(index), of: index, file: file())
             column.reserve(bytes)
             try reader.decodeValues(index, into: UnsafeMutableRawBufferPointer(start: column.base, count: bytes))
         }
@@ -153,10 +154,10 @@ public final class StoredJets {
         return buffer.elements(Int32.self, count: rows + 1)
     }
 
-    private func check(_ found: Int, of index: Int, file: String) throws(DatasetError) {
+    private func check(_ found: Int, of index: Int, file: @autoclosure () -> String) throws(DatasetError) {
         guard found == count(of: index) else {
             throw DatasetError(
-                .inconsistent, file: file, place: "column \(selection.columns[index].name)",
+                .inconsistent, file: file(), place: "column \(selection.columns[index].name)",
                 message: "has \(found) values, expected \(count(of: index))")
         }
     }
@@ -165,12 +166,12 @@ public final class StoredJets {
     /// Offsets are copied, so that nobody who writes to the file can lead out of its columns.
     /// - Returns: False if the batch cannot be used so, and has to be read.
     /// - Throws: As `read`.
-    public func map(_ batch: Int, with reader: ColumnReader, file: String) throws -> Bool {
+    public func map(_ batch: Int, with reader: ColumnReader, file: @autoclosure () -> String) throws -> Bool {
         guard try reader.map(batch, into: &mapped) else { return false }
         rows = mapped.rowCount
         constituents = copyOffsets(selection.offsets, into: offsets)
         exceptions = copyOffsets(selection.exceptions?.position, into: exceptionOffsets)
-        for index in columns.indices { try check(mapped.childLength(index) ?? rows, of: index, file: file) }
+        for index in columns.indices { try check(mapped.childLength(index) ?? rows, of: index, file: file()) }
         return true
     }
 

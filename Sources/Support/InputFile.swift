@@ -35,6 +35,12 @@ public final class InputFile: Sendable {
         close(descriptor)
     }
 
+    /// Whether it still has the size that it had when it was opened.
+    public var isUnchanged: Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && Int(status.st_size) == size
+    }
+
     /// Fills `buffer` from `offset` on.
     /// - Throws: `SystemError` with code `truncated` if the file ends before the buffer is full.
     public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(SystemError) {

@@ -62,7 +62,13 @@ final class BatchQueue: Sendable {
             next: first, taken: first, ready: Array(repeating: nil, count: loader.options.prefetch),
             streams: streams, threads: loader.options.threads)
         state.making.reserveCapacity(loader.options.threads)
-        state.free.reserveCapacity(streams.count)
+        // Each stream has one window, and perhaps the next one.
+        let length = loader.options.windowLength * 3 / 2 + 1
+        let rows = loader.parts.map { part in
+            min(length * part.largest.rows, part.jetCount / loader.options.streamCount + 1)
+        }
+        state.free.reserveCapacity(2 * streams.count)
+        for _ in 0..<2 * streams.count { state.free.append(WindowBuffer(rows: rows.max() ?? 0, batches: length)) }
         self.state = Monitor(state)
     }
 
@@ -177,7 +183,7 @@ final class BatchQueue: Sendable {
         }
         guard missing >= 0 else { return nil }
         state.streams[missing].isLoading = true
-        return .load(missing, state.free.popLast() ?? WindowBuffer())
+        return .load(missing, state.free.popLast() ?? WindowBuffer(rows: 0, batches: 0))
     }
 
     private func load(_ unit: Int, _ buffer: WindowBuffer, _ bench: Workbench) {

@@ -12,6 +12,12 @@ final class WindowBuffer: @unchecked Sendable {
     /// The rows, by position in the window.
     var rows: UnsafeMutablePointer<pando_stored_row> { places.base.assumingMemoryBound(to: pando_stored_row.self) }
 
+    /// Room for windows of `rows` rows of `count` record batches; pages come when they are written to.
+    init(rows: Int, batches count: Int) {
+        places.reserve(rows * MemoryLayout<pando_stored_row>.stride)
+        batches.reserveCapacity(count)
+    }
+
     /// Bytes of its memory.
     var bytes: Int { places.capacity }
 

@@ -27,7 +27,10 @@ final class StoredReader {
     }
 
     /// Says that a record batch will be needed soon.
-    func advise(_ batch: Int) { reader.advise(batch) }
+    func advise(_ batch: Int) {
+        // Mapped pages are asked for when they are checked.
+        if !mayMap[part.dataset.shardNumber(ofBatch: batch)] { reader.advise(batch) }
+    }
 
     /// Gets a record batch out of the part's store, reading it if it is not there.
     /// - Throws: `DatasetError`, `ArrowError` or `SystemError` that names shard and record batch.
@@ -36,13 +39,13 @@ final class StoredReader {
     }
 
     private func load(_ batch: Int, into loaded: LoadedBatch) throws {
-        let dataset = part.dataset, file = part.name(ofBatch: batch)
+        let dataset = part.dataset
         let before = reader.bytesRead
         let shard = dataset.shardNumber(ofBatch: batch)
-        if mayMap[shard] { mayMap[shard] = try loaded.stored.map(batch, with: reader, file: file) }
+        if mayMap[shard] { mayMap[shard] = try loaded.stored.map(batch, with: reader, file: part.name(ofBatch: batch)) }
         if !mayMap[shard] {
             try reader.read(batch)
-            try loaded.stored.read(reader, file: file)
+            try loaded.stored.read(reader, file: part.name(ofBatch: batch))
             counts.decoded += loaded.stored.byteCount
             if part.releasesPages { reader.release(batch) }
         }
@@ -53,7 +56,7 @@ final class StoredReader {
         let isThere = part.subset.map { loaded.keep($0.chosen[batch]) } ?? true
         guard isThere, loaded.count >= part.rows[batch] else {
             throw DatasetError(
-                .inconsistent, file: file,
+                .inconsistent, file: part.name(ofBatch: batch),
                 message: "\(loaded.count) jets take part, which is fewer than the index says",
                 advice: "run 'pando verify --lossless \(dataset.directory)'")
         }
