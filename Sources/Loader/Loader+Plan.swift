@@ -6,6 +6,16 @@ extension Loader {
     /// The plan of an epoch; of a mixture, that of its first dataset's first pass.
     public func plan(epoch: Int) -> EpochPlan { epochPlan(of: parts[0], seed: options.seed, epoch: epoch) }
 
+    /// Rows of a window at most: none is longer than one and a half times what was asked for, nor than its stream.
+    var longestWindow: Int {
+        let rows = parts.map { part in
+            min(
+                (options.windowLength * 3 / 2 + 1) * part.largest.rows,
+                part.jetCount / options.streamCount + 1)
+        }
+        return rows.max() ?? 0
+    }
+
     /// Which dataset comes when in an epoch; nil if there is one only.
     /// - Throws: `LoaderError` with code `options` for weights that make no sense.
     public func mixturePlan(epoch: Int) throws(LoaderError) -> MixturePlan? {

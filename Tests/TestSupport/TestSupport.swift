@@ -78,6 +78,11 @@ public struct Run: Sendable {
         self = process.finish()
     }
 
+    /// Runs another program of the package, which lies beside the tool, or one with a path of its own.
+    public init(program: String, _ arguments: [String]) throws {
+        self = try Self.start(arguments, program: program).finish()
+    }
+
     /// A run that goes on.
     public struct Started {
         /// The process.
@@ -108,10 +113,14 @@ public struct Run: Sendable {
         self.errors = errors
     }
 
-    /// Starts the tool.
-    public static func start(_ arguments: [String], environment: [String: String] = [:]) throws -> Started {
+    /// Starts the tool, or another program beside it.
+    public static func start(
+        _ arguments: [String], environment: [String: String] = [:], program: String = Package.tool
+    ) throws -> Started {
         let process = Process(), directory = try TemporaryDirectory()
-        process.executableURL = URL(fileURLWithPath: Package.tool)
+        let tools = URL(fileURLWithPath: Package.tool).deletingLastPathComponent()
+        process.executableURL =
+            program.hasPrefix("/") ? URL(fileURLWithPath: program) : tools.appendingPathComponent(program)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         // Files, not pipes: a full pipe would hold the tool up.

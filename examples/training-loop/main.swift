@@ -2,7 +2,7 @@
 // gradient descent on standardised features. It shows what a loop with a real model does: batches of padded features with a
 // mask, several epochs, a checkpoint that holds the loader's state, and going on from it.
 //
-//   swift run -c release training-loop DATASET [--steps N] [--checkpoint FILE]
+//   swift run -c release training-loop DATASET [--steps N] [--checkpoint FILE] [--threads N]
 import Foundation
 import Loader
 
@@ -10,7 +10,7 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 let names = arguments.indices.filter { arguments[$0].hasPrefix("--") }
 let values = Dictionary(uniqueKeysWithValues: names.map { (arguments[$0], arguments.dropFirst($0 + 1).first ?? "") })
 guard let dataset = arguments.first, !dataset.hasPrefix("--") else {
-    print("usage: training-loop DATASET [--steps N] [--checkpoint FILE]")
+    print("usage: training-loop DATASET [--steps N] [--checkpoint FILE] [--threads N]")
     exit(64)
 }
 let maximum = values["--steps"].flatMap { Int($0) } ?? Int.max
@@ -18,7 +18,7 @@ let file = values["--checkpoint"].map { URL(fileURLWithPath: $0) }
 
 var options = LoaderOptions()
 options.batchSize = 128
-options.threads = 2
+options.threads = values["--threads"].flatMap { Int($0) } ?? 2
 options.seed = 1
 let contents = LoaderContents(columns: ["jet_msoftdrop"], features: .released)
 let loader = try Loader(dataset: dataset, contents: contents, options: options)
@@ -61,6 +61,11 @@ struct Classifier: Codable {
 struct Checkpoint: Codable {
     var model = Classifier()
     var loader: LoaderState
+
+    /// Written whole under another name, then renamed: a kill leaves the old one or the new one.
+    func save(to file: URL?) throws {
+        if let file { try JSONEncoder().encode(self).write(to: file, options: .atomic) }
+    }
 }
 
 var checkpoint = Checkpoint(loader: loader.state(epoch: 0))
@@ -76,12 +81,12 @@ while done < maximum, checkpoint.loader.epoch < 3 {
         sum += checkpoint.model.train(batch)
         steps += 1
         done += 1
+        checkpoint.loader = batches.state
+        if done % 5 == 0 { try checkpoint.save(to: file) }
     }
     print(
         "epoch \(checkpoint.loader.epoch): loss \(sum / max(1, steps)), waited \(batches.counters.stalled) s for jets")
-    checkpoint.loader = batches.state
     if batches.state.step == loader.stepsPerEpoch { checkpoint.loader = loader.state(epoch: batches.state.epoch + 1) }
-    // Written whole under another name, then renamed.
-    if let file { try JSONEncoder().encode(checkpoint).write(to: file, options: .atomic) }
+    try checkpoint.save(to: file)
 }
 print("weights \(checkpoint.model.weights)")

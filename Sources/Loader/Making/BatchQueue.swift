@@ -64,11 +64,8 @@ final class BatchQueue: Sendable {
         state.making.reserveCapacity(loader.options.threads)
         // Each stream has one window, and perhaps the next one.
         let length = loader.options.windowLength * 3 / 2 + 1
-        let rows = loader.parts.map { part in
-            min(length * part.largest.rows, part.jetCount / loader.options.streamCount + 1)
-        }
         state.free.reserveCapacity(2 * streams.count)
-        for _ in 0..<2 * streams.count { state.free.append(WindowBuffer(rows: rows.max() ?? 0, batches: length)) }
+        for _ in 0..<2 * streams.count { state.free.append(WindowBuffer(rows: loader.longestWindow, batches: length)) }
         self.state = Monitor(state)
     }
 
@@ -172,7 +169,9 @@ final class BatchQueue: Sendable {
             }
             return .make(step)
         }
-        if missing < 0 {
+        // As many windows ahead as there are threads, so that record batches in memory stay within the store.
+        let held = state.streams.reduce(0) { $0 + $1.held.count + ($1.isLoading ? 1 : 0) }
+        if missing < 0, held < state.streams.count + loader.options.threads {
             let ahead = min(steps - 1, step + Self.lookahead)
             missing =
                 state.streams.indices.first { unit in
@@ -278,5 +277,6 @@ final class Workbench {
         readers = try loader.parts.map { try StoredReader(part: $0, checksDigests: loader.options.checksDigests) }
         maker = try BatchMaker(parts: loader.parts, isJagged: loader.contents.isJagged)
         windows.reserveCapacity(4 * loader.options.streamCount)
+        order.reserve(rows: loader.longestWindow, segments: loader.options.windowLength * 3 / 2 + 1)
     }
 }

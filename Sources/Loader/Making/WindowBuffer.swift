@@ -67,6 +67,13 @@ final class WindowOrder {
     private let counts = AlignedBuffer()
     private var count = 0
 
+    /// Makes room, so that computing need not.
+    func reserve(rows: Int, segments: Int) {
+        keys.reserve(rows * 8)
+        scratch.reserve(rows * 8)
+        counts.reserve(segments * 4)
+    }
+
     /// Computes what `ShufflePlan.order(of:)` says.
     func compute(_ window: ShufflePlan.Window, of plan: ShufflePlan) {
         count = window.positions.count

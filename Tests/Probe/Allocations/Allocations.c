@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <unistd.h>
 
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
@@ -18,6 +19,8 @@ static void count(size_t size) {
 
 long pando_allocations(void) { return __atomic_load_n(&allocations, __ATOMIC_RELAXED); }
 long pando_last_allocation(void) { return __atomic_load_n(&last, __ATOMIC_RELAXED); }
+
+int pando_fork(void) { return fork(); }
 
 void *malloc(size_t size) { count(size); return __libc_malloc(size); }
 void *calloc(size_t n, size_t size) { count(n * size); return __libc_calloc(n, size); }

@@ -1,37 +1,67 @@
-// Loads a dataset and prints what a test in the same process could not tell from the work of other tests, as JSON:
-// loader-probe DATASET THREADS FEATURES|COLUMNS FIRST LAST -> allocations between batches FIRST and LAST.
+// Loads a dataset and prints what a test could not tell in a process that runs other tests too, as JSON:
+//   loader-probe allocations DATASET THREADS features|columns FIRST LAST    allocations between batches FIRST and LAST
+//   loader-probe fork DATASET                                               what a loader does in a forked process
 import Allocations
 import Foundation
 import Loader
 
+func report(_ values: [String: Any]) throws {
+    print(String(decoding: try JSONSerialization.data(withJSONObject: values, options: .sortedKeys), as: UTF8.self))
+}
+
+func allocations(_ dataset: String, threads: Int, features: Bool, first: Int, last: Int) throws {
+    var options = LoaderOptions()
+    options.batchSize = 64
+    options.streams = 16
+    options.threads = threads
+    let contents =
+        features
+        ? LoaderContents(features: .released)
+        : LoaderContents(columns: ["px", "py", "pz", "E", "d0", "jet_pt", "event"])
+    let batches = try Loader(dataset: dataset, contents: contents, options: options).batches(epoch: 0)
+    var before = 0, seen = 0, sum = 0.0, recordBatches = 0
+    while seen < last, let batch = try batches.next() {
+        if seen == first {
+            before = pando_allocations()
+            recordBatches = batches.counters.recordBatches
+        }
+        sum += Double(batch.floats("px")?.first ?? batch.features.first ?? 0)
+        seen += 1
+    }
+    let found = pando_allocations() - before
+    try report([
+        "allocations": found, "batches": seen, "lastSize": pando_last_allocation(), "finite": sum.isFinite,
+        "recordBatches": batches.counters.recordBatches - recordBatches,
+    ])
+}
+
+func fork(_ dataset: String) throws {
+    let batches = try Loader(dataset: dataset, columns: ["jet_pt"]).batches(epoch: 0)
+    _ = try batches.next()
+    let child = pando_fork()
+    if child == 0 {
+        do {
+            _ = try batches.next()
+            exit(1)
+        } catch let error as LoaderError {
+            exit(error.message.contains("fork") && error.advice != nil ? 7 : 2)
+        }
+    }
+    var status: Int32 = 0
+    waitpid(child, &status, 0)
+    var seen = 1
+    while try batches.next() != nil { seen += 1 }
+    try report(["child": Int(status >> 8 & 0xff), "batches": seen])
+}
+
 let arguments = CommandLine.arguments
-guard arguments.count == 6, let threads = Int(arguments[2]), let first = Int(arguments[4]), let last = Int(arguments[5])
-else {
-    print("usage: loader-probe DATASET THREADS features|columns FIRST LAST")
+if arguments.count == 7, arguments[1] == "allocations", let threads = Int(arguments[3]), let first = Int(arguments[5]),
+    let last = Int(arguments[6])
+{
+    try allocations(arguments[2], threads: threads, features: arguments[4] == "features", first: first, last: last)
+} else if arguments.count == 3, arguments[1] == "fork" {
+    try fork(arguments[2])
+} else {
+    print("usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET")
     exit(64)
 }
-var options = LoaderOptions()
-options.batchSize = 64
-options.streams = 16
-options.threads = threads
-let contents =
-    arguments[3] == "features"
-    ? LoaderContents(features: .released) : LoaderContents(columns: ["px", "py", "pz", "E", "d0", "jet_pt", "event"])
-let loader = try Loader(dataset: arguments[1], contents: contents, options: options)
-let batches = try loader.batches(epoch: 0)
-var before = 0, seen = 0, sum = 0.0, recordBatches = 0
-while let batch = try batches.next() {
-    if seen == first {
-        before = pando_allocations()
-        recordBatches = batches.counters.recordBatches
-    }
-    sum += Double(batch.floats("px")?.first ?? batch.features.first ?? 0)
-    seen += 1
-    if seen == last { break }
-}
-let found = pando_allocations() - before
-let report: [String: Any] = [
-    "allocations": found, "batches": seen, "lastSize": pando_last_allocation(),
-    "recordBatches": batches.counters.recordBatches - recordBatches,
-]
-print(String(decoding: try JSONSerialization.data(withJSONObject: report, options: .sortedKeys), as: UTF8.self))

@@ -7,4 +7,7 @@ long pando_allocations(void);
 /// The size of the last one, for whoever looks for its cause.
 long pando_last_allocation(void);
 
+/// fork(2), which Swift does not offer.
+int pando_fork(void);
+
 #endif
