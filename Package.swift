@@ -6,6 +6,7 @@ let package = Package(
     products: [
         .library(name: "ArrowIPC", targets: ["ArrowIPC"]),
         .library(name: "HDF5File", targets: ["HDF5File"]),
+        .library(name: "ROOTFile", targets: ["ROOTFile"]),
         .library(name: "Shards", targets: ["Shards"]),
         .library(name: "Convert", targets: ["Convert"]),
         .library(name: "Loader", targets: ["Loader"]),
@@ -43,6 +44,11 @@ let package = Package(
             dependencies: ["Support", "Kernels", "CHDF5", "CDeflate"],
             path: "Sources/Formats/HDF5File"
         ),
+        .target(
+            name: "ROOTFile",
+            dependencies: ["Support", "Kernels", "CDeflate", "CLZMA", "CLZ4", "CZstd", "CXXHash"],
+            path: "Sources/Formats/ROOTFile"
+        ),
         .target(name: "Support", dependencies: ["CXXHash"]),
         .target(name: "Kernels"),
 
@@ -56,6 +62,9 @@ let package = Package(
         .systemLibrary(
             name: "CDeflate", path: "Sources/Bindings/CDeflate", pkgConfig: "libdeflate",
             providers: [.apt(["libdeflate-dev"])]),
+        .systemLibrary(
+            name: "CLZMA", path: "Sources/Bindings/CLZMA", pkgConfig: "liblzma",
+            providers: [.apt(["liblzma-dev"])]),
         .systemLibrary(
             name: "CXXHash", path: "Sources/Bindings/CXXHash", pkgConfig: "libxxhash",
             providers: [.apt(["libxxhash-dev"])]),
@@ -73,6 +82,11 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support", "TestSupport"]),
         .testTarget(name: "ArrowIPCTests", dependencies: ["ArrowIPC", "Support"]),
         .testTarget(name: "HDF5FileTests", dependencies: ["HDF5File", "Support"]),
+        .testTarget(
+            name: "ROOTFileTests",
+            dependencies: [
+                "ROOTFile", "Support", "TestSupport", "CDeflate", "CLZMA", "CLZ4", "CZstd", "CXXHash",
+            ]),
         .testTarget(name: "ShardsTests", dependencies: ["Shards", "Convert", "ArrowIPC", "Support", "TestSupport"]),
         .testTarget(
             name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support", "TestSupport"]),
