@@ -22,11 +22,11 @@ struct CompressedBlock {
 
     /// The block at `offset` of a payload.
     init(at offset: Int, of payload: UnsafeRawBufferPointer) throws(ROOTError) {
-        let place = "compressed block at byte \(offset)"
         guard let header = UntrustedBytes(payload).slice(at: offset, length: Self.headerBytes)?.bytes else {
             throw ROOTError(
-                .truncated, place: place,
-                message: "\(max(0, payload.count - offset)) bytes are left, a header takes \(Self.headerBytes)",
+                .truncated, place: Self.place(offset),
+                message: "more content should follow, but \(max(0, payload.count - offset)) bytes are left; "
+                    + "a block's header takes \(Self.headerBytes)",
                 advice: Self.advice)
         }
         switch (header[0], header[1]) {
@@ -37,7 +37,7 @@ struct CompressedBlock {
         case (UInt8(ascii: "C"), UInt8(ascii: "S")): codec = .old
         default:
             throw ROOTError(
-                .unsupported, place: place,
+                .unsupported, place: Self.place(offset),
                 message: "it begins with the bytes \(header[0]) and \(header[1]), expected one of ZL, XZ, L4, ZS, CS",
                 advice: "the file is damaged, or newer than this reader")
         }
@@ -47,13 +47,14 @@ struct CompressedBlock {
         let stored = size(3)
         guard let content = UntrustedBytes(payload).slice(at: offset + Self.headerBytes, length: stored)?.bytes else {
             throw ROOTError(
-                .truncated, place: place,
+                .truncated, place: Self.place(offset),
                 message: "it says that it takes \(stored) bytes, "
                     + "but \(payload.count - offset - Self.headerBytes) are left",
                 advice: Self.advice)
         }
         guard self.size > 0 else {
-            throw ROOTError(.damaged, place: place, message: "it says that it holds no bytes", advice: Self.advice)
+            throw ROOTError(
+                .damaged, place: Self.place(offset), message: "it says that it holds no bytes", advice: Self.advice)
         }
         self.content = content
         end = offset + Self.headerBytes + stored
@@ -75,6 +76,9 @@ struct CompressedBlock {
         // At most 3 bytes of size: no overflow.
         return content.count * ratio
     }
+
+    /// The place of the block at `offset`, for errors; made only there, as it takes memory.
+    static func place(_ offset: Int) -> String { "compressed block at byte \(offset)" }
 
     /// What to do about a file whose compressed bytes are wrong.
     static let advice = "fetch the file again, or compare it with another copy"

@@ -11,7 +11,6 @@ import Support
 public final class ROOTDecoder {
     private var deflate: OpaquePointer?
     private var zstd: OpaquePointer?
-    private var lzma: XZDecoder?
 
     /// A decoder without contexts yet.
     public init() {}
@@ -55,7 +54,7 @@ public final class ROOTDecoder {
                 try decode(
                     block, into: UnsafeMutableRawBufferPointer(rebasing: target[written..<written + block.size]))
             } catch {
-                throw error.inside("compressed block at byte \(read)")
+                throw error.inside(CompressedBlock.place(read))
             }
             written += block.size
             read = block.end
@@ -63,10 +62,10 @@ public final class ROOTDecoder {
         try Self.expectEnd(of: payload, at: read)
     }
 
-    /// Throws unless `target.count` bytes can come out of a payload, judged by the headers of its blocks alone.
+    /// Throws unless a payload, compressed or not, can hold just `count` bytes, judged by the headers of its blocks alone.
     ///
-    /// To be called before memory is taken for `count` bytes, where a file says so: a block of n bytes holds only so many times
-    /// n bytes, by the format of its codec (zlib 1,032, LZ4 255, Zstandard 32,768, LZMA 16,384 times).
+    /// To be called before memory is taken for `count` bytes because a file says so: by the format of its codec, a block
+    /// holds at most 1,032 (zlib), 255 (LZ4), 32,768 (Zstandard) or 16,384 (LZMA) times the bytes that it takes.
     public static func check(_ payload: UnsafeRawBufferPointer, holds count: Int) throws(ROOTError) {
         guard count >= 0 else {
             throw ROOTError(.damaged, message: "it says that it holds \(count) bytes", advice: CompressedBlock.advice)
@@ -81,7 +80,7 @@ public final class ROOTDecoder {
             }
             guard block.size <= block.bound else {
                 throw ROOTError(
-                    .damaged, place: "compressed block at byte \(read)",
+                    .damaged, place: CompressedBlock.place(read),
                     message: "it says that it holds \(block.size) bytes, but its \(block.content.count) bytes can hold "
                         + "at most \(block.bound)",
                     advice: CompressedBlock.advice)
@@ -94,7 +93,7 @@ public final class ROOTDecoder {
 
     private static func mismatch(at offset: Int, _ found: Int, expected: Int) -> ROOTError {
         ROOTError(
-            .damaged, place: "compressed block at byte \(offset)",
+            .damaged, place: CompressedBlock.place(offset),
             message: "it says that it holds \(found) bytes, but \(expected) are missing from the content",
             advice: CompressedBlock.advice)
     }
@@ -113,10 +112,7 @@ public final class ROOTDecoder {
         case .old: try inflate(block.content, into: target, zlib: false)
         case .lz4: try decodeLZ4(block.content, into: target)
         case .zstd: try decodeZstd(block.content, into: target)
-        case .lzma:
-            let decoder = lzma ?? XZDecoder()
-            lzma = decoder
-            try decoder.decode(block.content, into: target)
+        case .lzma: try XZContainer.decode(block.content, into: target)
         }
     }
 
