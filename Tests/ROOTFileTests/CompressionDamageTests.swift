@@ -93,6 +93,13 @@ import Testing
         #expect(decompressionError(payload, count: 2_001, with: decoder)?.code == .truncated)
     }
 
+    @Test func `a block that holds nothing is damage`() throws {
+        // A sound zlib stream of no bytes; blocks like it could go on for ever.
+        let empty: [UInt8] = [0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01]
+        let payload = try CompressionCodec.block("ZL", empty, contentSize: 0) + CompressionCodec.zlib.block([1, 2, 3])
+        #expect(decompressionError(payload, count: 3)?.code == .damaged)
+    }
+
     @Test func `memory for a size that no codec can reach is refused from the headers alone`() throws {
         func code(_ payload: [UInt8], _ count: Int) -> ROOTError.Code? {
             do {

@@ -84,9 +84,29 @@ import Testing
         let second = try CompressionCodec.zstd.stream(compressible(70))
         let two = CompressionCodec.block("ZS", first + second, contentSize: 120)
         #expect(decompressionError(two, count: 120)?.code == .codec)
-        // What libzstd read before its format was fixed begins 0x27, 0x26, ...
-        let old = CompressionCodec.block("ZS", [0x27] + first.dropFirst(), contentSize: 50)
-        #expect(decompressionError(old, count: 50)?.code == .codec)
+        // A frame of version 0.7, which libzstd may still read: one raw block of ten bytes, and the end.
+        let before = [0x27, 0xb5, 0x2f, 0xfd, 0x20, 10, 0x40, 0, 10] + Array("0123456789".utf8) + [0xc0, 0, 0]
+        let error = decompressionError(CompressionCodec.block("ZS", before, contentSize: 10), count: 10)
+        #expect(error?.code == .codec)
+        #expect(error?.message.contains("does not begin as a frame") == true)
+    }
+
+    @Test func `an LZMA stream with a checksum that liblzma does not know is refused`() throws {
+        let content = compressible(1_000)
+        var stream = try CompressionCodec.lzma.stream(content)
+        func seal(_ range: Range<Int>, at place: Int) {
+            let checksum = lzma_crc32(Array(stream[range]), range.count, 0)
+            for byte in 0..<4 { stream[place + byte] = UInt8(truncatingIfNeeded: checksum >> (8 * byte)) }
+        }
+        // Kind 2, which the format keeps for later, takes 4 bytes as CRC-32 (kind 1) does. It stands in header and footer.
+        let end = stream.count
+        #expect(stream[7] == 1 && stream[end - 3] == 1)
+        stream[7] = 2
+        stream[end - 3] = 2
+        seal(6..<8, at: 8)
+        seal((end - 8)..<(end - 2), at: end - 12)
+        let error = decompressionError(CompressionCodec.block("XZ", stream, contentSize: 1_000), count: 1_000)
+        #expect(error?.code == .unsupported)
     }
 
     @Test func `an LZMA stream that asks for more memory than ROOT's levels need is refused`() throws {
