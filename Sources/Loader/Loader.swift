@@ -73,7 +73,13 @@ public final class Loader: Sendable {
             Batch(fields: columns.fields, names: columns.names, features: contents.features, size: size)
         }
         // Weights that make no sense are found before the first batch.
-        _ = try mixturePlan(epoch: 0)
+        if let plan = try mixturePlan(epoch: 0), plan.steps == 0 {
+            throw LoaderError(
+                .options, place: "batch size",
+                message: "is \(options.batchSize), but a dataset of the mixture ends before one is full",
+                advice: "choose a smaller one, or keep the last batch")
+        }
+        if options.exact { try ExactMemory.check(parts, limit: options.exactLimit) }
     }
 
     /// The fields of batches: all of a single dataset, so that it is decoded to its place; the chosen ones of a mixture.
