@@ -62,13 +62,22 @@ extension Loader {
     var deciding: [String: String] {
         var all = options.deciding
         guard sources.count > 1 else {
-            all["split"] = sources[0].split ?? options.split
+            all["split"] = split(0)
             return all
         }
         all["weights"] = sources.map { "\($0.weight)" }.joined(separator: " ")
         all["epoch ends with"] = options.mixtureLength.rawValue
-        all["splits"] = sources.map { $0.split ?? options.split ?? "all" }.joined(separator: " ")
+        all["split"] = nil
+        all["splits"] = sources.indices.map { split($0) ?? "all" }.joined(separator: ", ")
         return all
+    }
+
+    /// The split that is taken of a dataset, with what decides it: fingerprints do not tell whose jets are where.
+    private func split(_ source: Int) -> String? {
+        guard let name = sources[source].split ?? options.split else { return nil }
+        let splits = parts[source].dataset.catalogue.splits
+        let shares = splits?.parts.map { "\($0.name) below \($0.below)" }.joined(separator: ", ") ?? ""
+        return "\(name) (\(splits?.columns.joined(separator: " ") ?? ""): \(shares))"
     }
 
     /// Where each jet of a batch came from, without reading what lies before it.
