@@ -61,9 +61,12 @@ public final class Loader: Sendable {
             return try DatasetPart(dataset: Dataset(directory: source.dataset), contents: contents, options: own)
         }
         self.parts = parts
-        for part in parts {
+        let weights = sources.reduce(0) { $0 + $1.weight }
+        for (part, source) in zip(parts, sources) {
+            // Weights that make no sense have their own error, from the plan; until then they count as 0.
+            let share = sources.count == 1 ? 1 : min(max(0, source.weight / weights), 1)
             try options.check(
-                rows: part.jetCount, batches: part.rows.count { $0 > 0 }, file: part.dataset.directory)
+                rows: part.jetCount, batches: part.rows.count { $0 > 0 }, part: share, file: part.dataset.directory)
         }
         let columns = try Self.columns(of: parts, first.dataset)
         let size = parts.reduce(BatchSize(rows: 0, constituents: 0)) {

@@ -75,8 +75,10 @@ public struct LoaderOptions: Sendable, Equatable {
     }
 
     /// Says what cannot be, before anything is read.
-    /// - Parameter batches: Record batches that the rows lie in.
-    func check(rows: Int, batches: Int, file: String) throws(LoaderError) {
+    /// - Parameters:
+    ///   - batches: Record batches that the rows lie in.
+    ///   - part: The dataset's part of each batch: less than 1 in a mixture.
+    func check(rows: Int, batches: Int, part: Double = 1, file: String) throws(LoaderError) {
         func fault(_ place: String, _ message: String, _ advice: String? = nil) -> LoaderError {
             LoaderError(.options, file: file, place: place, message: message, advice: advice)
         }
@@ -97,7 +99,8 @@ public struct LoaderOptions: Sendable, Equatable {
                 .rank, file: file, message: "a world of \(worldSize) does not divide the \(streams) streams",
                 advice: "choose a batch size or --streams that it divides")
         }
-        let inWindow = windowLength * rows / max(1, batches), share = batchSize / streams
+        let inWindow = windowLength * rows / max(1, batches)
+        let share = part < 1 ? Int(part * Double(batchSize / streams)) : batchSize / streams
         guard !shuffle || exact || share <= inWindow || rows / streams <= inWindow else {
             throw fault(
                 "window",
@@ -106,7 +109,7 @@ public struct LoaderOptions: Sendable, Equatable {
         }
         if let limit, limit < 1 { throw fault("limit", "is \(limit), expected at least 1") }
         guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }
-        guard !dropLast || rows / streams >= batchSize / streams else {
+        guard !dropLast || part < 1 || rows / streams >= batchSize / streams else {
             throw fault(
                 "batch size", "is \(batchSize), but there are only \(rows) jets",
                 "choose a smaller one, or keep the last batch")
