@@ -48,7 +48,7 @@ public final class Batch: @unchecked Sendable {
     }
 
     /// Constituents of all its jets; 0 if no columns were asked for.
-    public var constituents: Int { columns.constituents }
+    public var constituents: Int { names.isEmpty ? 0 : columns.constituents }
 
     /// Where each jet's constituents begin in the columns, and where the last one's end: `rows + 1` numbers from 0 on.
     /// Valid as long as the batch; empty if no columns were asked for.
