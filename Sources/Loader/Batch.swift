@@ -1,7 +1,7 @@
 import Shards
 import Support
 
-/// A batch of jets: columns, features, or both.
+/// A batch of jets: columns, features, labels, tokens, as its loader was asked for.
 ///
 /// Its memory is used again for another batch when nobody holds it any more; so it costs no allocation in a steady loop.
 ///
@@ -21,10 +21,23 @@ public final class Batch: @unchecked Sendable {
     let featureValues = AlignedBuffer()
     let featureMask = AlignedBuffer()
     let featureEnds = AlignedBuffer()
+    let labelNumbers = AlignedBuffer()
+    let jetValues = AlignedBuffer()
+    let tokenInputs = AlignedBuffer()
+    let tokenTargets = AlignedBuffer()
+    let tokenFlags = AlignedBuffer()
     /// Values and flags of features that there are.
     var featureCounts = (values: 0, flags: 0, ends: 0)
+    let hasLabels: Bool
+    /// Features of a jet.
+    let jetWidth: Int
+    /// Positions of a row of tokens.
+    let tokenLength: Int
 
-    init(fields: [SourceField], names: [String: Int], features: FeatureConfiguration?, size: BatchSize) {
+    init(fields: [SourceField], names: [String: Int], contents: LoaderContents, size: BatchSize) {
+        hasLabels = !contents.labels.isEmpty
+        jetWidth = contents.features?.jetFeatures.count ?? 0
+        tokenLength = contents.tokens?.length ?? 0
         columns = JetColumns(fields: fields)
         // Room for nearly all batches from the beginning.
         columns.resize(rows: size.rows, constituents: size.constituents)
@@ -33,10 +46,11 @@ public final class Batch: @unchecked Sendable {
         numbers.reserve(size.rows * 8)
         sourceNumbers.reserve(size.rows * 4)
         featureEnds.reserve(size.rows * 4 + 4)
-        if let features {
+        if let features = contents.features {
             featureValues.reserve(size.rows * features.padLength * features.features.count * 4)
             featureMask.reserve(size.rows * features.padLength)
         }
+        reserveExtras(rows: size.rows)
     }
 
     /// The number of each jet in its dataset, in the order of the dataset's record batches. Valid as long as the batch.

@@ -121,12 +121,14 @@ extension Loader {
         }
         let size = parts[0].batch
         var batch = 64 * size.rows
-        if contents.columns != nil || contents.features == nil {
+        if contents.columns != nil || contents.takesAllColumns {
             batch += 4 * size.constituents * (contents.columns?.count ?? dataset.catalogue.encoding.fields.count)
         }
         if let features = contents.features {
             batch += size.rows * features.padLength * (1 + 4 * features.features.count)
+            batch += size.rows * 4 * features.jetFeatures.count
         }
+        batch += size.rows * (4 + 9 * (contents.tokens?.length ?? 0))
         sum += (options.prefetch + options.threads + 2) * batch
         // Code, stacks, and what the language and the libraries keep.
         return sum + options.threads * (2 << 20) + (48 << 20)

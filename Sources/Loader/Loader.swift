@@ -47,10 +47,10 @@ public final class Loader: Sendable {
         guard let first = sources.first else {
             throw LoaderError(.options, place: "mixture", message: "has no datasets")
         }
-        guard sources.count == 1 || contents.columns != nil || contents.features != nil else {
+        guard sources.count == 1 || !contents.takesAllColumns else {
             throw LoaderError(
                 .options, place: "columns", message: "are not named",
-                advice: "say which columns or features the batches of a mixture have")
+                advice: "say which columns, features, labels or tokens the batches of a mixture have")
         }
         self.sources = sources
         self.options = options
@@ -73,7 +73,7 @@ public final class Loader: Sendable {
             BatchSize(rows: $1.batch.rows, constituents: max($0.constituents, $1.batch.constituents))
         }
         pool = BatchPool(limit: options.prefetch + options.threads + 2) {
-            Batch(fields: columns.fields, names: columns.names, features: contents.features, size: size)
+            Batch(fields: columns.fields, names: columns.names, contents: contents, size: size)
         }
         // Weights that make no sense are found before the first batch.
         if let plan = try mixturePlan(epoch: 0), plan.steps == 0 {

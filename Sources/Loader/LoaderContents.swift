@@ -1,11 +1,18 @@
 /// What batches hold.
 public struct LoaderContents: Sendable, Equatable {
-    /// Names of columns, as they were in the source or as the dataset derived them; nil: all, unless there are features.
+    /// Names of columns, as they were in the source or as the dataset derived them; nil: all, unless there is
+    /// something else.
     public var columns: [String]?
-    /// Features of constituents, padded or jagged.
+    /// Features of constituents, padded or jagged, and with them those of jets.
     public var features: FeatureConfiguration?
     /// Whether features come one after the other with offsets, in place of padded ones with a mask.
     public var isJagged = false
+    /// Columns of jets, one a class, that become one label a jet: the place of the first whose value is not zero.
+    public var labels: [String] = []
+    /// Pairs of input and target for next-token training, padded, from the codes in `tokenColumn`.
+    public var tokens: TokenPairs?
+    /// A column of constituents of type int16, uint16 or int32.
+    public var tokenColumn: String?
     /// Where pt, eta and phi of constituents come from.
     public var angles = AngleSource.stored
 
@@ -23,4 +30,7 @@ public struct LoaderContents: Sendable, Equatable {
         self.columns = columns
         self.features = features
     }
+
+    /// Whether nobody said what batches hold.
+    var takesAllColumns: Bool { columns == nil && features == nil && labels.isEmpty && tokens == nil }
 }

@@ -9,6 +9,7 @@ final class BatchMaker {
         let part: DatasetPart
         let stored: StoredJets
         let decoder: JetDecoder
+        let extras: ExtraMaker
         /// Where fields are decoded to, if the batch mixes datasets.
         let columns: JetColumns?
         let rows = AlignedBuffer()
@@ -35,6 +36,7 @@ final class BatchMaker {
             return Workplace(
                 part: part, stored: StoredJets(part.selection.stored),
                 decoder: try JetDecoder(encoding: encoding, file: part.dataset.directory),
+                extras: ExtraMaker(part: part),
                 columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil,
                 table: .allocate(capacity: max(1, part.selection.features?.stored.count ?? 0)))
         }
@@ -92,6 +94,7 @@ final class BatchMaker {
         batch.numbers.reserve(row * 8)
         batch.sourceNumbers.reserve(row * 4)
         batch.featureCounts = (0, 0, 0)
+        batch.reserveExtras(rows: row)
         for part in workplaces.indices { try finish(batch, part) }
         guard workplaces.count > 1 else { return }
         merge(into: batch)
@@ -113,6 +116,7 @@ final class BatchMaker {
         try stored.gather(rows, file: file)
         let columns = workplace.columns ?? batch.columns
         if selection.decodesFields { try workplace.decoder.decode(stored, into: columns, file: file) }
+        try workplace.extras.write(columns, stored, slots: UnsafePointer(slots?.baseAddress), into: batch)
         if let features = selection.features {
             inputs[part] = try input(features, workplace, columns, file: file)
             if !isJagged || workplaces.count == 1 { try write(features.assembler, part, into: batch) }

@@ -23,6 +23,8 @@ struct ContentSelection: Sendable {
     let split: Split?
     /// The features, if there are any.
     let features: FeatureSelection?
+    /// Labels, features of jets and tokens.
+    let extras: ExtraSelection
 
     /// - Throws: `LoaderError` with code `feature` or `options` for names that are not there.
     init(dataset: Dataset, contents: LoaderContents, split name: String?) throws {
@@ -38,12 +40,13 @@ struct ContentSelection: Sendable {
         }
         var names: [String: Int] = [:]
         let all = dataset.catalogue.encoding.fields.map(\.name)
-        for name in contents.columns ?? (contents.features == nil ? all : []) { names[name] = try field(name) }
+        for name in contents.columns ?? (contents.takesAllColumns ? all : []) { names[name] = try field(name) }
         var isRead = encoding.fields.indices.map { names.values.contains($0) }
         features = try contents.features.map { configuration in
             try FeatureSelection(configuration, contents: contents, encoding: encoding, file: file)
         }
-        for index in features?.fields ?? [] { isRead[index] = true }
+        extras = try ExtraSelection(contents, assembler: features?.assembler, encoding: encoding, file: file)
+        for index in (features?.fields ?? []) + extras.fields { isRead[index] = true }
         decodesFields = isRead.contains(true)
 
         let splits = try name.map { try Self.split($0, of: dataset, field: field) }
@@ -130,7 +133,8 @@ struct FeatureSelection: Sendable {
     ) throws(LoaderError) {
         let fields = encoding.fields
         assembler = try FeatureAssembler(
-            configuration, storedFields: fields.filter { $0.role == .constituent && $0.type == .float32 }.map(\.name))
+            configuration, storedFields: fields.filter { $0.role == .constituent && $0.type == .float32 }.map(\.name),
+            jetFields: fields.filter { $0.role != .constituent }.map(\.name))
         func field(_ name: String) throws(LoaderError) -> Int {
             guard let index = fields.firstIndex(where: { $0.name == name && $0.type == .float32 }) else {
                 throw LoaderError(
