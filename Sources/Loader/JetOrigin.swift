@@ -10,7 +10,8 @@ public struct JetOrigin: Codable, Sendable, Equatable {
     public var input: String
     /// The row in the input file.
     public var row: Int
-    /// Its event's numbers by the names of their columns: run, lumi, event. Empty if the dataset has none.
+    /// Its event's numbers by the names of their columns: run, lumi, event. Empty if the dataset has none; without those that
+    /// are no whole numbers of 64 bits with sign.
     public var event: [String: Int64]
 }
 
@@ -18,21 +19,22 @@ public struct JetOrigin: Codable, Sendable, Equatable {
 struct OriginReader {
     private let part: DatasetPart
     private let reader: StoredReader
-    private let events: [(name: String, column: Int)]
+    private let events: [(name: String, column: Int, type: ElementType)]
     private let source: (input: Int, row: Int)
 
     init(dataset: Dataset, options: LoaderOptions) throws {
-        let names = dataset.catalogue.encoding.fields.filter { $0.role == .event && $0.type == .int64 }.map(\.name)
+        let fields = dataset.catalogue.encoding.fields.filter { $0.role == .event }
         // One record batch in memory at a time.
         var small = LoaderOptions()
         (small.split, small.limit, small.limitSeed) = (options.split, options.limit, options.limitSeed)
         (small.batchSize, small.window) = (1, 1)
         part = try DatasetPart(
             dataset: dataset,
-            contents: LoaderContents(columns: [StoredColumn.source, StoredColumn.sourceRow] + names), options: small)
+            contents: LoaderContents(columns: [StoredColumn.source, StoredColumn.sourceRow] + fields.map(\.name)),
+            options: small)
         reader = try StoredReader(part: part, checksDigests: true)
         let stored = part.selection.stored
-        events = names.compactMap { name in stored.place(of: name).map { (name, $0) } }
+        events = fields.compactMap { field in stored.place(of: field.name).map { (field.name, $0, field.type) } }
         guard let input = stored.place(of: StoredColumn.source), let row = stored.place(of: StoredColumn.sourceRow)
         else { throw LoaderError(.data, file: dataset.directory, message: "has no column \(StoredColumn.source)") }
         source = (input, row)
@@ -46,7 +48,9 @@ struct OriginReader {
         let input =
             Int(stored.values(source.input, as: UInt16.self)[row]) + dataset.shard(ofBatch: place.batch).sourceOffset
         let inputs = dataset.catalogue.provenance.inputs
-        let numbers = events.map { ($0.name, stored.values($0.column, as: Int64.self)[row]) }
+        let numbers = events.compactMap { name, column, type in
+            JetColumn(stored.values(column, as: UInt8.self), type: type).integer(at: row).map { (name, $0) }
+        }
         return JetOrigin(
             dataset: number, jet: dataset.firstRows[place.batch] + row,
             input: inputs.indices.contains(input) ? inputs[input].name : "",
