@@ -92,7 +92,9 @@ let package = Package(
             name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support", "TestSupport"]),
         .testTarget(
             name: "LoaderTests",
-            dependencies: ["Loader", "Convert", "Shards", "ArrowIPC", "Kernels", "Support", "TestSupport"]),
+            dependencies: [
+                "Loader", "Convert", "Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "TestSupport",
+            ]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
