@@ -23,6 +23,10 @@ struct BenchLoaderCommand: ParsableCommand {
     var features: String?
     @Option(help: "Constituents a jet that features are padded or cut to.")
     var pad = 128
+    @Option(help: "A column of constituents with tokens, for pairs of input and target.")
+    var tokens: String?
+    @Option(help: "Codes that the tokens are of.")
+    var codebook = 8192
     @Option(help: "Jets a global batch.")
     var batchSize = 256
     @Option(help: "Record batches that a stream shuffles together; default: as many as a good shuffle needs.")
@@ -85,6 +89,8 @@ struct BenchLoaderCommand: ParsableCommand {
         let names = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         var benchmark = LoaderBenchmark()
         benchmark.contents = LoaderContents(columns: names, features: try featureConfiguration())
+        benchmark.contents.tokenColumn = tokens
+        if tokens != nil { benchmark.contents.tokens = try TokenPairs(codebookSize: codebook, length: pad) }
         benchmark.options = options
         benchmark.epochs = epochs
         benchmark.stepTime = stepTime * 1e-6
