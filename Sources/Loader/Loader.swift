@@ -118,7 +118,7 @@ public final class Loader: Sendable {
     /// Jets that take part: in an epoch of one dataset, each of them once.
     public var jetCount: Int { parts.reduce(0) { $0 + $1.jetCount } }
 
-    /// Batches of an epoch: the same number on every rank.
+    /// Batches of an epoch: the same number on every rank. Of a mixture, those of epoch 0; others may have some more or less.
     public var stepsPerEpoch: Int {
         if let mixture = try? mixturePlan(epoch: 0) { return mixture.steps }
         return EpochPlan.steps(rows: jetCount, batchSize: options.batchSize, dropLast: options.dropLast)

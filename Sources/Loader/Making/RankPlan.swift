@@ -97,17 +97,18 @@ struct RankPlan: Sendable {
     /// The rows of a batch, in either mode and without reading anything.
     func places(inStep step: Int) -> [(dataset: Int, place: RowPlace)] {
         var found: [(dataset: Int, place: RowPlace)] = []
-        var last: (dataset: Int, window: ShufflePlan.Window, order: [Int32])?
+        var last: (dataset: Int, pass: Int, window: ShufflePlan.Window, order: [Int32])?
         forEachTurn(of: step) { stream, turn in
             switch sources[turn.dataset].plan(pass: turn.pass) {
             case .exact(let plan):
                 if let place = plan.place(ofStream: stream, at: turn.position) { found.append((turn.dataset, place)) }
             case .windowed(let plan):
                 guard let window = plan.window(ofStream: stream, at: turn.position) else { return }
-                if last?.dataset != turn.dataset || last?.window.stream != stream
+                // Windows of different passes may have the same positions, but never the same order.
+                if last?.dataset != turn.dataset || last?.pass != turn.pass || last?.window.stream != stream
                     || last?.window.positions != window.positions
                 {
-                    last = (turn.dataset, window, plan.order(of: window))
+                    last = (turn.dataset, turn.pass, window, plan.order(of: window))
                 }
                 var row = Int(last?.order[turn.position - window.positions.lowerBound] ?? 0)
                 for segment in window.segments {
