@@ -27,7 +27,7 @@ import Testing
             }
             #expect(Set(loaders.map { $0.dataset.catalogue.fingerprint }).count == 1)
             let first = try loaders[0].epoch(1)
-            try #require(first.count > 5 && first[0][0].columns.count == columns.count)
+            try #require(first.count > 5 && first[0].first?.columns.count == columns.count)
             for loader in loaders.dropFirst() { #expect(try loader.epoch(1) == first) }
             // Begun with one, ended with another.
             let begun = try loaders[0].batches(epoch: 1)
