@@ -61,8 +61,8 @@ public final class Batch: @unchecked Sendable {
         UnsafeBufferPointer(sourceNumbers.elements(Int32.self, count: rows))
     }
 
-    /// Constituents of all its jets; 0 if no columns were asked for.
-    public var constituents: Int { names.isEmpty ? 0 : columns.constituents }
+    /// Constituents of all its jets, as they are stored, before any cut.
+    public internal(set) var constituents = 0
 
     /// Where each jet's constituents begin in the columns, and where the last one's end: `rows + 1` numbers from 0 on.
     /// Valid as long as the batch; empty if no columns were asked for.

@@ -96,6 +96,7 @@ final class BatchMaker {
         batch.featureCounts = (0, 0, 0)
         batch.reserveExtras(rows: row)
         for part in workplaces.indices { try finish(batch, part) }
+        batch.constituents = workplaces.reduce(0) { $0 + $1.stored.constituents }
         guard workplaces.count > 1 else { return }
         merge(into: batch)
         if isJagged { try writeJagged(into: batch) }
