@@ -6,7 +6,7 @@ import Shards
 import TestSupport
 import Testing
 
-/// What happens to a loop when its data go wrong, or when it is left.
+/// What happens to a loop when its data go wrong.
 @Suite(.serialized) struct LoaderFaultTests {
     private func dataset(_ directory: TemporaryDirectory) throws -> String {
         var options = ConversionOptions()
@@ -113,31 +113,5 @@ import Testing
                 #expect(error?.file == shard && error?.advice != nil)
             }
         }
-    }
-
-    @Test func `a loop that is left leaves no threads and no descriptors`() throws {
-        func count(_ directory: String) throws -> Int {
-            try FileManager.default.contentsOfDirectory(atPath: directory).count
-        }
-        let directory = try TemporaryDirectory(inMemory: true)
-        let path = try dataset(directory)
-        var begun = 0
-        for _ in 0..<20 {
-            let loader = try Loader(dataset: path, columns: ["px"], options: options)
-            let batches = try loader.batches()
-            _ = try batches.next()
-            begun += 1
-        }
-        #expect(begun == 20)
-        // Threads end soon after they were told to; other tests have some of their own, these loops would have left 60.
-        func open() throws -> [String] {
-            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
-                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
-            }.filter { $0.hasPrefix(path) }
-        }
-        let end = Date().addingTimeInterval(10)
-        while Date() < end, try !open().isEmpty { usleep(10_000) }
-        #expect(try open().isEmpty)
-        #expect(try count("/proc/self/task") < 60)
     }
 }

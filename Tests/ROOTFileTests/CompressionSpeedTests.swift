@@ -12,60 +12,18 @@ import Testing
 /// What decoding costs beyond the library's own call on the same bytes: memory (counted by a malloc that is put before the
 /// C library's) and time (printed where PANDO_BENCH_ROOT is set).
 @Suite(.serialized) struct CompressionSpeedTests {
-    private static let counter = """
-        #include <stddef.h>
-        extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
-        extern void *__libc_memalign(size_t, size_t);
-        static __thread long count __attribute__((tls_model("initial-exec")));
-        long pando_allocations(void) { return count; }
-        void *malloc(size_t n) { count++; return __libc_malloc(n); }
-        void *calloc(size_t n, size_t s) { count++; return __libc_calloc(n, s); }
-        void *realloc(void *p, size_t n) { count++; return __libc_realloc(p, n); }
-        void *memalign(size_t a, size_t n) { count++; return __libc_memalign(a, n); }
-        void *aligned_alloc(size_t a, size_t n) { count++; return __libc_memalign(a, n); }
-        int posix_memalign(void **p, size_t a, size_t n) { count++; return (*p = __libc_memalign(a, n)) ? 0 : 12; }
-
-        """
-
-    private static let compiler = ["/usr/bin/cc", "/usr/bin/gcc", "/usr/bin/clang"].first(
-        where: FileManager.default.isExecutableFile)
-
-    /// Calls of malloc in this thread; there only in the process that the test below starts.
-    private static let allocations: (@convention(c) () -> Int)? = {
-        dlsym(nil, "pando_allocations").map { unsafeBitCast($0, to: (@convention(c) () -> Int).self) }
-    }()
-
-    @Test(.enabled(if: compiler != nil && allocations == nil, "there is no C compiler"))
+    @Test(.enabled(if: AllocationCounter.canRun, "there is no C compiler"))
     func `a process that counts allocations of its decoders finds none`() throws {
-        let directory = try TemporaryDirectory()
-        try Self.counter.write(toFile: directory.file("count.c"), atomically: false, encoding: .utf8)
-        func run(_ program: String, _ arguments: [String], _ environment: [String: String] = [:]) throws -> String {
-            let process = Process(), pipe = Pipe()
-            process.executableURL = URL(fileURLWithPath: program)
-            process.arguments = arguments
-            process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-            process.standardOutput = pipe
-            process.standardError = pipe
-            try process.run()
-            let text = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            process.waitUntilExit()
-            #expect(process.terminationStatus == 0, "\(text.suffix(3000))")
-            return text
-        }
-        let library = directory.file("count.so")
-        _ = try run(
-            #require(Self.compiler), ["-O1", "-shared", "-fPIC", "-o", library, directory.file("count.c")])
-        let text = try run(
-            FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
-            ["--testing-library", "swift-testing", "--filter", "decoders take memory once"], ["LD_PRELOAD": library])
+        let (status, text) = try AllocationCounter.run(filter: "decoders take memory once")
+        #expect(status == 0, "\(text.suffix(3000))")
         for codec in ["ZL", "L4", "ZS", "CS"] { #expect(text.contains("\(codec): 0 allocations")) }
     }
 
     @Test(
-        .enabled(if: allocations != nil, "no counter of allocations is preloaded"),
+        .enabled(if: AllocationCounter.count != nil, "no counter of allocations is preloaded"),
         arguments: [CompressionCodec.zlib, .lz4, .zstd, .old])
     func `decoders take memory once`(codec: CompressionCodec) throws {
-        let count = try #require(Self.allocations)
+        let count = try #require(AllocationCounter.count)
         let start = count()
         let contents = [100, 5_000, 300_000, 40].map { compressible($0) }
         let payloads = try contents.map { try codec.block($0) + codec.block(compressible(10)) }

@@ -96,6 +96,12 @@ import Testing
         #expect(found["batches"] as? Int == 1727 / 256)
     }
 
+    @Test func `a loop that is left leaves no threads and no descriptors`() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let found = try numbers(Run(program: "loader-probe", ["left", try convert(directory, "d")]))
+        #expect(found["threads"] as? Int == 1 && (found["files"] as? Int ?? 99) <= 0, "\(found)")
+    }
+
     @Test func `a training loop that is killed twice ends as one that was not`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try convert(directory, "d", "--batch-rows", "100")

@@ -1,6 +1,7 @@
 // Loads a dataset and prints what a test could not tell in a process that runs other tests too, as JSON:
 //   loader-probe allocations DATASET THREADS features|columns FIRST LAST    allocations between batches FIRST and LAST
 //   loader-probe fork DATASET                                               what a loader does in a forked process
+//   loader-probe left DATASET                                               threads and descriptors that loops leave
 import Allocations
 import Foundation
 import Loader
@@ -54,6 +55,30 @@ func fork(_ dataset: String) throws {
     try report(["child": Int(status >> 8 & 0xff), "batches": seen])
 }
 
+func left(_ dataset: String) throws {
+    func count(_ directory: String) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: directory).count
+    }
+    var options = LoaderOptions()
+    options.batchSize = 32
+    options.threads = 3
+    func loop() throws {
+        // Left in the middle of an epoch.
+        _ = try Loader(dataset: dataset, columns: ["px"], options: options).batches().next()
+    }
+    try loop()
+    var (threads, files) = (try count("/proc/self/task"), try count("/proc/self/fd"))
+    let before = (threads, files)
+    for _ in 0..<20 { try loop() }
+    // Threads end a moment after they let go of the loader.
+    let end = Date().addingTimeInterval(5)
+    repeat {
+        usleep(10_000)
+        (threads, files) = (try count("/proc/self/task"), try count("/proc/self/fd"))
+    } while Date() < end && (threads > 1 || files > before.1)
+    try report(["threads": threads, "files": files - before.1])
+}
+
 let arguments = CommandLine.arguments
 if arguments.count == 7, arguments[1] == "allocations", let threads = Int(arguments[3]), let first = Int(arguments[5]),
     let last = Int(arguments[6])
@@ -61,7 +86,9 @@ if arguments.count == 7, arguments[1] == "allocations", let threads = Int(argume
     try allocations(arguments[2], threads: threads, features: arguments[4] == "features", first: first, last: last)
 } else if arguments.count == 3, arguments[1] == "fork" {
     try fork(arguments[2])
+} else if arguments.count == 3, arguments[1] == "left" {
+    try left(arguments[2])
 } else {
-    print("usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET")
+    print("usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET | left DATASET")
     exit(64)
 }
