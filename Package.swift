@@ -20,7 +20,7 @@ let package = Package(
         .executableTarget(
             name: "pando",
             dependencies: [
-                "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "Support",
+                "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Commands/pando"

@@ -10,7 +10,7 @@ import Support
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Show what is in a dataset, a shard, or any Arrow IPC or HDF5 file; or single jets of it.",
+        abstract: "Show what is in a dataset, a shard, or any Arrow IPC, HDF5 or ROOT file; or single jets of it.",
         discussion: """
             Reads the catalogue, the index and a few record batches, however large the dataset is.
 
@@ -22,7 +22,7 @@ struct InspectCommand: ParsableCommand {
             EXIT STATUS  0 shown; 1 damage was seen, or no jet is from that event.
             """)
 
-    @Argument(help: "A dataset's directory, a shard, or an Arrow IPC or HDF5 file.")
+    @Argument(help: "A dataset's directory, a shard, or an Arrow IPC, HDF5 or ROOT file.")
     var path: String
     @Option(help: ArgumentHelp("Show rows A to B-1, or one row.", valueName: "A..B"))
     var rows: String?
@@ -103,6 +103,14 @@ struct InspectCommand: ParsableCommand {
                     advice: "convert it with 'pando convert' first, or use h5dump")
             }
             let summary = try HDF5Summary(path: path, datasets: columnNames)
+            try show(summary) { summary.show() }
+        case .root:
+            guard !asksForJets else {
+                throw DatasetError(
+                    .usage, file: path, message: "is a ROOT file, of which no rows are shown yet",
+                    advice: "look at it with uproot")
+            }
+            let summary = try ROOTSummary(path: path, digests: verbose)
             try show(summary) { summary.show() }
         }
     }

@@ -9,10 +9,10 @@ enum InspectTarget {
     case unfinished(UnfinishedConversion)
     case arrow
     case hdf5
+    case root
 
     /// Beginnings of files that are not looked into, with what to say.
     private static let others: [(magic: [UInt8], what: String, advice: String)] = [
-        (Array("root\0".utf8), "a ROOT file, which is not read yet", "look at it with rootls or uproot"),
         (Array("PAR1".utf8), "a Parquet file", "look at it with pyarrow"),
         (Array("PANDOPAR".utf8), "parity of a shard", "name the dataset's directory"),
         (
@@ -37,11 +37,13 @@ enum InspectTarget {
             throw DatasetError(.notADataset, file: path, message: "no such file or directory")
         }
         let file = try InputFile(path: path)
-        let expected = "expected a dataset's directory, a shard, or an Arrow IPC or HDF5 file"
+        let expected = "expected a dataset's directory, a shard, or an Arrow IPC, HDF5 or ROOT file"
         guard file.size > 0 else { throw DatasetError(.notADataset, file: path, message: "is empty", advice: expected) }
         let head = try file.read(at: 0, count: min(16, file.size))
         if head.starts(with: Array("ARROW1".utf8)) {
             self = .arrow
+        } else if head.starts(with: Array("root\0".utf8)) {
+            self = .root
         } else if try Self.isHDF5(file) {
             self = .hdf5
         } else if let other = Self.others.first(where: { head.starts(with: $0.magic) }) {
