@@ -16,7 +16,8 @@ import Testing
         try expectRefusal(folder("nothing"), "no such file or directory")
         try expectRefusal(folder.path, "is no dataset: it is empty")
         try expectRefusal(try folder.write([], "empty"), "is empty")
-        try expectRefusal(try folder.write(Array("root\0\0".utf8) + [0xf5, 0x4a], "a.h5"), "is a ROOT file")
+        try expectRefusal(
+            try folder.write(Array("root\0\0".utf8) + [0xf5, 0x4a], "a.h5"), "header, byte 8: 4 bytes expected")
         try expectRefusal(try folder.write(Array("hello, jets".utf8), "a.arrow"), "begin with 68 65 6c 6c 6f")
         try expectRefusal(try folder.write([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], "s"), "is an Arrow IPC stream")
         try expectRefusal(try folder.write(Array("ARROW1\0\0".utf8), "cut.arrow"), "does not end with ARROW1")

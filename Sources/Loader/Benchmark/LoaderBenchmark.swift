@@ -79,11 +79,13 @@ public struct LoaderBenchmark: Sendable {
         report.seconds = LoaderCounters.now - started
         report.jetsPerSecond = Double(report.jets) / max(report.seconds, 1e-9)
         let begun = LoaderCounters.now
+        var rows = 0
         for _ in 0..<report.batches {
             // What the loop does with a batch besides waiting for it.
-            report.headspace += last.map { Double($0.rows) * 0 } ?? 0
+            rows += last?.rows ?? 0
             step()
         }
+        withExtendedLifetime(rows) {}
         report.headspace = LoaderCounters.now - begun
         report.loaderShare = max(0, 1 - report.headspace / max(report.seconds, 1e-9))
         let memory = Machine.residentMemory
