@@ -7,21 +7,31 @@ struct ByteCursor {
     private let start: Int
     /// The next byte.
     private(set) var position = 0
+    /// Where reading must end: the end of the bytes, or of the object that is being read.
+    private(set) var end: Int
 
     /// A cursor over bytes that the caller keeps alive.
     init(_ bytes: UnsafeRawBufferPointer, at start: Int) {
         self.bytes = UntrustedBytes(bytes)
         self.start = start
+        end = bytes.count
     }
 
     /// Bytes that are left.
-    var left: Int { bytes.count - position }
+    var left: Int { end - position }
 
     /// The next number.
     mutating func next<Number: FixedWidthInteger>(_ type: Number.Type = Number.self) throws(ROOTError) -> Number {
-        guard let value = bytes.load(Number.self, at: position) else { throw truncated(MemoryLayout<Number>.size) }
+        guard left >= MemoryLayout<Number>.size, let value = bytes.load(Number.self, at: position) else {
+            throw truncated(MemoryLayout<Number>.size)
+        }
         position += MemoryLayout<Number>.size
         return Number(bigEndian: Number(littleEndian: value))
+    }
+
+    /// The next number, as `Int`.
+    mutating func nextInt<Number: FixedWidthInteger>(_ type: Number.Type) throws(ROOTError) -> Int {
+        Int(truncatingIfNeeded: try next(type))
     }
 
     /// The next place in the file: 8 bytes if `isWide`, else 4.
@@ -31,18 +41,57 @@ struct ByteCursor {
 
     /// The next TString: a byte of length, or 255 and four, then the text. What is no UTF-8 is replaced.
     mutating func nextText() throws(ROOTError) -> String {
+        String(decoding: try nextTextBytes(), as: UTF8.self)
+    }
+
+    /// The bytes of the next TString, which live as long as the cursor's.
+    mutating func nextTextBytes() throws(ROOTError) -> UnsafeRawBufferPointer {
         var length = Int(try next(UInt8.self))
         if length == 255 { length = Int(try next(Int32.self)) }
-        guard length >= 0, let text = bytes.slice(at: position, length: length) else { throw truncated(length) }
-        position += length
-        return String(decoding: text.bytes, as: UTF8.self)
+        return try nextBytes(length)
+    }
+
+    /// The next bytes as they are; they live as long as the cursor's.
+    mutating func nextBytes(_ count: Int) throws(ROOTError) -> UnsafeRawBufferPointer {
+        guard count >= 0, count <= left, let found = bytes.slice(at: position, length: count) else {
+            throw truncated(count)
+        }
+        position += count
+        return found.bytes
     }
 
     /// Passes over bytes.
     mutating func skip(_ count: Int) throws(ROOTError) {
-        guard bytes.slice(at: position, length: count) != nil else { throw truncated(count) }
+        guard count >= 0, count <= left else { throw truncated(count) }
         position += count
     }
+
+    /// Goes to a byte, which may lie before the present one.
+    mutating func move(to target: Int) throws(ROOTError) {
+        guard (0...end).contains(target) else {
+            throw damaged("leads to byte \(target) of \(end)")
+        }
+        position = target
+    }
+
+    /// A cursor over a part of the same bytes.
+    func part(_ range: Range<Int>) throws(ROOTError) -> ByteCursor {
+        guard range.lowerBound >= 0, range.upperBound <= end else {
+            throw damaged("bytes \(range) lead out of the \(end) that are there")
+        }
+        var part = self
+        part.position = range.lowerBound
+        part.end = range.upperBound
+        return part
+    }
+
+    /// An error at the present place.
+    func damaged(_ message: String) -> ROOTError {
+        ROOTError(.damaged, place: "byte \(start + position)", message: message, advice: Self.advice)
+    }
+
+    /// What to do about a record that contradicts itself.
+    static let advice = "fetch the file again, or compare it with another copy"
 
     private func truncated(_ count: Int) -> ROOTError {
         ROOTError(

@@ -17,7 +17,7 @@ public final class ROOTFile: Sendable {
     public let keys: [ROOTKey]
     /// Where the record of the streamer infos is; 0 if there is none.
     let streamerInfoPosition: Int
-    private let input: InputFile
+    let input: InputFile
 
     /// The largest list of keys of a directory.
     private static let longestList = 1 << 28
@@ -96,20 +96,73 @@ public final class ROOTFile: Sendable {
     /// - Parameter decoder: The calling thread's.
     /// - Throws: `ROOTError`: `codec` if it does not decompress, `damaged` if record and key contradict each other.
     public func payload(of key: ROOTKey, using decoder: ROOTDecoder) throws(ROOTError) -> [UInt8] {
+        let (memory, own) = try unpack(key, using: decoder)
+        return Array(memory.bytes(own.payloadBytes))
+    }
+
+    /// The objects of a record.
+    func objects(of key: ROOTKey, place: String) throws(ROOTError) -> ObjectPayload {
+        let (memory, own) = try unpack(key, using: ROOTDecoder())
+        return ObjectPayload(memory, count: own.payloadBytes, headerBytes: own.headerBytes)
+    }
+
+    /// The record of the streamer infos; nil if there is none.
+    func streamerInfos() throws(ROOTError) -> ObjectPayload? {
+        guard streamerInfoPosition != 0 else { return nil }
+        do throws(ROOTError) {
+            return try objects(of: try record(streamerInfoPosition), place: "")
+        } catch {
+            throw error.inside("streamer infos", file: path)
+        }
+    }
+
+    /// The tree of this name, which directories may lead to: `deep/Events`, or `Events;2` for a cycle.
+    /// - Throws: `ROOTError`: `missing`; `unsupported` for versions and classes that are not read, by name; `damaged`.
+    public func tree(named name: String) throws(ROOTError) -> ROOTTree {
+        try ROOTTree(try key(named: name), path: name, in: self)
+    }
+
+    /// The trees in all directories with the paths that lead to them, each once with its highest cycle.
+    public func trees() throws(ROOTError) -> [(path: String, key: ROOTKey)] {
+        var newest: [String: ROOTKey] = [:], order: [String] = []
+        for (path, key) in try allKeys() where ROOTTree.classes.contains(key.className) {
+            if newest[path] == nil { order.append(path) }
+            if newest[path].map({ $0.cycle < key.cycle }) ?? true { newest[path] = key }
+        }
+        return order.compactMap { path in newest[path].map { (path, $0) } }
+    }
+
+    /// The keys of all directories with the paths that lead to them.
+    public func allKeys() throws(ROOTError) -> [(path: String, key: ROOTKey)] {
+        var found: [(path: String, key: ROOTKey)] = []
+        var directories = [(path: "", depth: 0)], seen: Set<Int> = []
+        while let directory = directories.popLast() {
+            for key in try keys(inDirectory: directory.path) {
+                let path = directory.path.isEmpty ? key.name : "\(directory.path)/\(key.name)"
+                found.append((path, key))
+                // In a damaged file a directory may lead into itself.
+                if Self.isDirectory(key), directory.depth < 32, seen.insert(key.position).inserted {
+                    directories.append((path, directory.depth + 1))
+                }
+            }
+        }
+        return found
+    }
+
+    /// The decompressed payload of a record, and the header at the record itself.
+    private func unpack(_ key: ROOTKey, using decoder: ROOTDecoder) throws(ROOTError) -> (AlignedBuffer, ROOTKey) {
         do throws(ROOTError) {
             let own = try record(key.position), stored = own.recordBytes - own.headerBytes
             let bytes = try Self.read(input, at: own.position + own.headerBytes, count: stored)
-            return try withBytes(of: bytes) { bytes throws(ROOTError) in
+            let memory: AlignedBuffer = try withBytes(of: bytes) { bytes throws(ROOTError) in
                 // Before memory is taken: whether so many bytes can be in there.
                 if own.isCompressed { try ROOTDecoder.check(bytes, holds: own.payloadBytes) }
-                var payload = [UInt8](repeating: 0, count: own.payloadBytes)
-                var failure: ROOTError?
-                payload.withUnsafeMutableBytes { target in
-                    do throws(ROOTError) { try decoder.unpack(bytes, into: target) } catch { failure = error }
-                }
-                if let failure { throw failure }
-                return payload
+                let memory = AlignedBuffer(capacity: own.payloadBytes)
+                let target = UnsafeMutableRawBufferPointer(start: memory.base, count: own.payloadBytes)
+                try decoder.unpack(bytes, into: target)
+                return memory
             }
+            return (memory, own)
         } catch {
             throw error.inside("\(key.className) \(key.name);\(key.cycle)", file: path)
         }

@@ -9,6 +9,7 @@
 #include "FeatureKernels.h"
 #include "GatherKernels.h"
 #include "HDF5Kernels.h"
+#include "ROOTKernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
 typedef struct {
