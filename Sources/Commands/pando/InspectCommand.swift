@@ -3,6 +3,7 @@ import ArrowIPC
 import Foundation
 import Glibc
 import HDF5File
+import ROOTFile
 import Shards
 import Support
 
@@ -18,6 +19,7 @@ struct InspectCommand: ParsableCommand {
               pando inspect aoj.pando
               pando inspect aoj.pando --rows 7 --constituents 50
               pando inspect aoj.pando --event 278509:73:112358132 --json
+              pando inspect TTBar_000.root --tree tree --columns jet_pt,part_px --rows 0..3
 
             EXIT STATUS  0 shown; 1 damage was seen, or no jet is from that event.
             """)
@@ -28,6 +30,8 @@ struct InspectCommand: ParsableCommand {
     var rows: String?
     @Option(help: ArgumentHelp("Show the jets of an event.", valueName: "RUN:LUMI:EVENT"))
     var event: String?
+    @Option(help: ArgumentHelp("Of a ROOT file, show only this tree; a path, with ;N for an older cycle.", valueName: "TREE"))
+    var tree: String?
     @Option(help: ArgumentHelp("Show only these columns.", valueName: "a,b,c"))
     var columns: String?
     @Option(help: ArgumentHelp("Show so many constituents of a jet; default: 20, with --json all.", valueName: "N"))
@@ -105,13 +109,16 @@ struct InspectCommand: ParsableCommand {
             let summary = try HDF5Summary(path: path, datasets: columnNames)
             try show(summary) { summary.show() }
         case .root:
-            guard !asksForJets else {
+            if let range = try rowRange() { return try showRows(ofROOT: ROOTFile(path: path), range) }
+            guard event == nil else {
                 throw DatasetError(
-                    .usage, file: path, message: "is a ROOT file, of which no rows are shown yet",
-                    advice: "look at it with uproot")
+                    .usage, file: path, message: "is a ROOT file, in which no events are searched",
+                    advice: "convert it with 'pando convert' first, or look at entries with --rows")
             }
-            let summary = try ROOTSummary(path: path, digests: verbose)
+            let summary = try ROOTSummary(
+                path: path, options: .init(tree: tree, columns: columnNames, digests: verbose && json))
             try show(summary) { summary.show() }
+            try report(summary.problems, advice: "get a new copy of the file")
         }
     }
 
@@ -176,6 +183,30 @@ struct InspectCommand: ParsableCommand {
             }
         }
         stream.finish(["rows": .integer(Int64(rows.rowCount))])
+    }
+}
+
+extension InspectCommand {
+    private func showRows(ofROOT file: ROOTFile, _ range: Range<Int>) throws {
+        let trees = try file.trees().map(\.path)
+        guard let name = tree ?? (trees.count == 1 ? trees.first : nil) else {
+            throw DatasetError(
+                .usage, file: path, message: "has \(trees.count) trees", advice: "name one with --tree: \(trees.joined(separator: ", "))")
+        }
+        let rows = try ROOTRows(try file.tree(named: name), columns: columnNames)
+        let stream = JSONStream(isOn: json, kind: "root", path: path, items: "entries")
+        try rows.visit(range) { row, values in
+            if json {
+                stream.add(
+                    .object([
+                        "entry": .integer(Int64(row)),
+                        "values": .object(Dictionary(values.map { ($0.name, $0.value) }) { first, _ in first }),
+                    ]))
+            } else {
+                InspectArrow.show(row: row, values, limit: constituents ?? 20)
+            }
+        }
+        stream.finish(["rows": .integer(Int64(rows.count)), "tree": .string(name)])
     }
 }
 
