@@ -30,7 +30,9 @@ struct InspectCommand: ParsableCommand {
     var rows: String?
     @Option(help: ArgumentHelp("Show the jets of an event.", valueName: "RUN:LUMI:EVENT"))
     var event: String?
-    @Option(help: ArgumentHelp("Of a ROOT file, show only this tree; a path, with ;N for an older cycle.", valueName: "TREE"))
+    @Option(
+        help: ArgumentHelp(
+            "Of a ROOT file, show only this tree; a path, with ;N for an older cycle.", valueName: "TREE"))
     var tree: String?
     @Option(help: ArgumentHelp("Show only these columns.", valueName: "a,b,c"))
     var columns: String?
@@ -191,7 +193,8 @@ extension InspectCommand {
         let trees = try file.trees().map(\.path)
         guard let name = tree ?? (trees.count == 1 ? trees.first : nil) else {
             throw DatasetError(
-                .usage, file: path, message: "has \(trees.count) trees", advice: "name one with --tree: \(trees.joined(separator: ", "))")
+                .usage, file: path, message: "has \(trees.count) trees",
+                advice: "name one with --tree: \(trees.joined(separator: ", "))")
         }
         let rows = try ROOTRows(try file.tree(named: name), columns: columnNames)
         let stream = JSONStream(isOn: json, kind: "root", path: path, items: "entries")

@@ -31,12 +31,15 @@ struct ROOTTreeSummary: Encodable {
     var title = ""
     var entries = 0
     var branches: [Branch] = []
+    /// Why it is not read.
+    var refusal: String?
+    /// What went wrong in opening it.
     var error: String?
 
     /// A tree that could not be opened.
     init(path: String, error: ROOTError) {
         self.path = path
-        self.error = error.description
+        if error.code == .unsupported { refusal = error.message } else { self.error = error.description }
     }
 
     /// Looks at a tree.
@@ -87,7 +90,7 @@ struct ROOTTreeSummary: Encodable {
 
     /// Prints it for people.
     func show() {
-        if let error { return Page.line("tree \(path): \(error)") }
+        if let trouble = error ?? refusal { return Page.line("tree \(path): \(trouble)") }
         let read = branches.filter { $0.type != nil }
         let name = title.isEmpty || title == path ? path : "\(path) (\(title))"
         Page.line()

@@ -57,7 +57,9 @@ public final class ROOTTree: Sendable {
             guard let found = try find(path) else {
                 throw ROOTError(.missing, message: "does not exist", advice: advice(for: path))
             }
-            if let columns = try self.columns(of: found.branch, found.path, found.isTop, leaf: found.leaf) { return columns }
+            if let columns = try self.columns(of: found.branch, found.path, found.isTop, leaf: found.leaf) {
+                return columns
+            }
             throw ROOTError(.missing, message: "does not exist", advice: advice(for: path))
         } catch {
             throw error.inside("tree \(name), branch \(path)", file: file.path)
@@ -229,6 +231,7 @@ public final class ROOTTree: Sendable {
         let names = record.branches.map(\.name)
         let near = names.filter { $0.lowercased().contains(path.lowercased()) }.prefix(8)
         if !near.isEmpty { return "there are \(near.joined(separator: ", "))" }
-        return "there are \(names.count) branches: \(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? ", ..." : "")"
+        return
+            "there are \(names.count) branches: \(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? ", ..." : "")"
     }
 }

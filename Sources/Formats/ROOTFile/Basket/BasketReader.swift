@@ -48,12 +48,14 @@ extension BasketTable {
             }
             return content
         } catch {
-            let place = number < places.count ? "basket \(number) at byte \(places[number])" : "basket \(number) in the tree"
+            let place =
+                number < places.count ? "basket \(number) at byte \(places[number])" : "basket \(number) in the tree"
             throw error.inside(place)
         }
     }
 
-    private func readStored(_ number: Int, _ file: InputFile, _ scratch: ROOTScratch) throws(ROOTError) -> BasketContent {
+    private func readStored(_ number: Int, _ file: InputFile, _ scratch: ROOTScratch) throws(ROOTError) -> BasketContent
+    {
         let place = places[number], size = sizes[number]
         guard place > 0, size > 0, place <= file.size, size <= file.size - place else {
             throw ROOTError(

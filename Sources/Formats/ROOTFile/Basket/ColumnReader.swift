@@ -200,7 +200,9 @@ private struct Output {
     }
 
     /// Fills `scratch.starts` with where the entries begin and the last one ends.
-    private func starts(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<Int32>? {
+    private func starts(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<
+        Int32
+    >? {
         scratch.starts.reserve((basket.entries + 1) * 4)
         let starts = scratch.starts.base.assumingMemoryBound(to: Int32.self)
         guard let bytes = Int32(exactly: basket.data.count) else { throw damaged("\(basket.data.count) bytes") }
@@ -271,14 +273,19 @@ private struct Output {
             return
         }
         let starts: UnsafeMutablePointer<Int32>
-        if let stored = try self.starts(basket, scratch) { starts = stored } else { starts = try walkVectors(basket, scratch) }
+        if let stored = try self.starts(basket, scratch) {
+            starts = stored
+        } else {
+            starts = try walkVectors(basket, scratch)
+        }
         let places = placesRoom(wanted.count)
         let target = room(Int(starts[wanted.upperBound] - starts[wanted.lowerBound]) / width)
         let sound = pando_root_vectors(data, starts + wanted.lowerBound, wanted.count, width, places, target)
         guard sound == wanted.count else {
             let index = wanted.lowerBound + sound
             throw damaged(
-                "its entry \(index) of \(starts[index + 1] - starts[index]) bytes does not hold a vector of \(column.element)")
+                "its entry \(index) of \(starts[index + 1] - starts[index]) bytes does not hold a vector of \(column.element)"
+            )
         }
         let end = Int(places[wanted.count])
         if column.element == .bool {
@@ -289,7 +296,9 @@ private struct Output {
     }
 
     /// Where vectors begin, by their byte counts.
-    private func walkVectors(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<Int32> {
+    private func walkVectors(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<
+        Int32
+    > {
         scratch.starts.reserve((basket.entries + 1) * 4)
         let starts = scratch.starts.base.assumingMemoryBound(to: Int32.self)
         var cursor = ByteCursor(basket.data, at: 0)
@@ -297,7 +306,9 @@ private struct Output {
             starts[index] = Int32(truncatingIfNeeded: cursor.position)
             try cursor.move(to: cursor.frame().end)
         }
-        guard cursor.left == 0, cursor.position <= Int(Int32.max) else { throw damaged("\(cursor.left) bytes are left") }
+        guard cursor.left == 0, cursor.position <= Int(Int32.max) else {
+            throw damaged("\(cursor.left) bytes are left")
+        }
         starts[basket.entries] = Int32(cursor.position)
         return starts
     }

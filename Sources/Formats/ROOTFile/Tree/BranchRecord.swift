@@ -48,7 +48,9 @@ struct BranchRecord: Sendable {
     static let readVersions = 10...13
 
     /// Classes of branches that have no more than TBranch before their own members.
-    static let classes: Set<String> = ["TBranch", "TBranchElement", "TBranchObject", "TBranchRef", "TBranchClones", "TBranchSTL"]
+    static let classes: Set<String> = [
+        "TBranch", "TBranchElement", "TBranchObject", "TBranchRef", "TBranchClones", "TBranchSTL",
+    ]
 
     init(_ slot: ObjectPayload.ObjectSlot, of payload: ObjectPayload) throws(ROOTError) {
         self.slot = slot.position

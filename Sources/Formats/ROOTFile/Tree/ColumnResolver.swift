@@ -147,8 +147,9 @@ struct ColumnResolver {
         for (from, to) in [("std::", ""), ("ROOT::VecOps::RVec<", "vector<"), (" >", ">"), ("< ", "<"), (", ", ",")] {
             text = text.replacing(from, with: to)
         }
-        if text.hasPrefix("vector<"), let comma = text.range(of: ",allocator<") {
-            text = text[..<comma.lowerBound] + ">"
+        // The second argument of a vector is how it takes memory.
+        if text.hasPrefix("vector<"), let comma = text.firstIndex(of: ","), text[comma...].contains("llocator<") {
+            text = text[..<comma] + ">"
         }
         return text.trimmingCharacters(in: .whitespaces)
     }

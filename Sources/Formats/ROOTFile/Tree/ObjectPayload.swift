@@ -121,7 +121,8 @@ final class ObjectPayload: @unchecked Sendable {
             let length = bytes[start..<min(end, count, start + 1025)].firstIndex(of: 0).map({ $0 - start })
         else {
             throw ROOTError(
-                .damaged, place: "byte \(start)", message: "the name of a class does not end", advice: ByteCursor.advice)
+                .damaged, place: "byte \(start)", message: "the name of a class does not end", advice: ByteCursor.advice
+            )
         }
         return length
     }
