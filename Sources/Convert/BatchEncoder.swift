@@ -17,6 +17,7 @@ final class BatchEncoder {
     private let names: [String]
     private let constituentNumber: [Int: Int]
     private var masses: pando_masses
+    private let forward: ForwardEncoder
     private let buffers: [AlignedBuffer]
     private let mismatch = AlignedBuffer()
     private let pdg = AlignedBuffer()
@@ -42,6 +43,7 @@ final class BatchEncoder {
         constituentNumber = Dictionary(uniqueKeysWithValues: constituents.enumerated().map { ($1, $0) })
         masses = pando_masses(layout.encoding.lattice?.masses ?? [])
         buffers = layout.contents.map { _ in AlignedBuffer() }
+        forward = ForwardEncoder(layout.encoding)
     }
 
     private var fields: [SourceField] { layout.encoding.fields }
@@ -61,6 +63,7 @@ final class BatchEncoder {
         let misses = mismatch.base.assumingMemoryBound(to: UInt32.self)
         for (index, field) in fields.enumerated() { narrow(index, field.storage, columns, misses) }
         if let lattice = layout.encoding.lattice { encodeMomenta(lattice, columns, misses) }
+        forward.encode(columns, misses, bits: bit) { buffer(.forward($0)) }
         let exceptions = collectExceptions(columns, misses)
         derive(columns, origins)
 
@@ -91,7 +94,7 @@ final class BatchEncoder {
             pando_narrow_half(count, values, out.base.assumingMemoryBound(to: UInt16.self), misses, bit(index))
         case .int16: pando_narrow_int16(count, values, out.base.assumingMemoryBound(to: Int16.self), misses, bit(index))
         case .int8: pando_narrow_int8(count, values, out.base.assumingMemoryBound(to: Int8.self), misses, bit(index))
-        case .plain, .lattice: break
+        case .plain, .lattice, .forward, .flags: break
         }
     }
 

@@ -23,11 +23,15 @@ struct LayoutProbe {
     private var energyMisses = 0
     // Held here, not in locals: pointers into an array's buffers do not keep the array alive.
     private let scratch = (0..<11).map { _ in AlignedBuffer() }
+    private let forward: ForwardProbe?
+    private var forwardMisses = ForwardProbe.Misses()
 
     init(schema: SourceSchema) {
         self.schema = schema
         fields = schema.fields
         misses = fields.map { _ in 0 }
+        let fields = fields
+        forward = schema.forward.map { ForwardProbe($0, fields: fields) }
     }
 
     /// Looks at some rows.
@@ -45,10 +49,11 @@ struct LayoutProbe {
             case .float16: pando_narrow_half(count, source, out.base.assumingMemoryBound(to: UInt16.self), missed, 1)
             case .int16: pando_narrow_int16(count, source, out.base.assumingMemoryBound(to: Int16.self), missed, 1)
             case .int8: pando_narrow_int8(count, source, out.base.assumingMemoryBound(to: Int8.self), missed, 1)
-            case .plain, .lattice: break
+            case .plain, .lattice, .forward, .flags: break
             }
             misses[index] += pando_count_mismatches(count, missed)
         }
+        if let forward { forwardMisses.add(forward.look(at: columns)) }
         guard let momenta = schema.momenta, count > 0 else { return }
         clear()
         tryLattice(momenta, columns, missed)
@@ -95,6 +100,7 @@ struct LayoutProbe {
                 chosen[index].storage = storage
             }
         }
+        if let forward { return forward.encoding(chosen, forwardMisses, of: values) }
         guard let momenta = schema.momenta, share(momentumMisses) <= Self.tolerated else {
             return JetEncoding(fields: chosen, lattice: nil)
         }

@@ -18,6 +18,9 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public var event: [String]?
     /// Four-momenta that may be stored on the lattice; absent if there are none.
     public var momenta: Momenta?
+    /// Four-momenta that may be stored as residuals of pt and angles, and flags that may be folded; absent if there are none.
+    /// Not together with `momenta`.
+    public var forward: Forward?
 
     /// A dataset of the source.
     public struct SourceDataset: Codable, Sendable, Equatable {
@@ -108,6 +111,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
                 StoredColumn.pt, StoredColumn.deta, StoredColumn.dphi, StoredColumn.fixEta, StoredColumn.fixPhi,
                 StoredColumn.energyULP,
             ].filter { _ in momenta != nil }
+                + ([StoredColumn.pt, StoredColumn.pid] + StoredColumn.momentumULP).filter { _ in forward != nil }
                 + [
                     StoredColumn.exceptionPosition, StoredColumn.exceptionField, StoredColumn.exceptionBits,
                     StoredColumn.source, StoredColumn.sourceRow, StoredColumn.constituents,
@@ -147,6 +151,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
             throw fault("event", "names '\(name)', which is no column with one value a jet")
         }
         if let momenta { try check(momenta, types, fault) }
+        if let forward { try forward.check(self, types, fault) }
     }
 
     private func check(

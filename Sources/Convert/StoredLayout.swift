@@ -10,6 +10,8 @@ enum ColumnContent: Sendable, Equatable {
     case narrowed(Int)
     /// A part of the lattice layout.
     case lattice(LatticePart)
+    /// A part of the forward layout.
+    case forward(ForwardPart)
     /// The list of exceptions: its part 0 position, 1 field, 2 bits.
     case exception(Int)
     /// Number of the input.
@@ -23,6 +25,12 @@ enum ColumnContent: Sendable, Equatable {
 
     enum LatticePart: Int, Sendable {
         case pt, deta, dphi, fixEta, fixPhi, energyULP
+    }
+
+    enum ForwardPart: Int, Sendable {
+        case pt, pxULP, pyULP, pzULP, energyULP, pid
+
+        static func ulp(_ component: Int) -> ForwardPart { ForwardPart(rawValue: component + 1) ?? .pxULP }
     }
 }
 
@@ -45,9 +53,11 @@ struct StoredLayout: Sendable {
         for (index, field) in fields.enumerated() where field.role != .constituent {
             columns.append((Self.plain(field, schema), .field(index)))
         }
-        columns += Self.derived(hasMomenta: schema.momenta != nil)
+        columns += Self.derived(hasMomenta: schema.momenta != nil || schema.forward != nil)
         if encoding.lattice != nil { columns += Self.latticeColumns(encoding) }
-        for (index, field) in fields.enumerated() where field.role == .constituent && field.storage != .lattice {
+        columns += Self.forwardColumns(encoding, schema)
+        for (index, field) in fields.enumerated()
+        where field.role == .constituent && ![.lattice, .forward, .flags].contains(field.storage) {
             columns.append(
                 field.storage == .plain
                     ? (Self.plain(field, schema), .field(index)) : (Self.narrowed(field, schema), .narrowed(index)))
@@ -58,7 +68,9 @@ struct StoredLayout: Sendable {
         keys = fields.enumerated().compactMap { index, field in
             schema.column(field.name)?.key == true ? (field.name, index) : nil
         }
-        momentum = schema.momenta?.momentum.compactMap { name in fields.firstIndex { $0.name == name } }
+        momentum = (schema.momenta?.momentum ?? schema.forward?.momentum)?.compactMap { name in
+            fields.firstIndex { $0.name == name }
+        }
         eventFields = (schema.event ?? []).compactMap { name in fields.firstIndex { $0.name == name } }
     }
 
@@ -79,7 +91,7 @@ struct StoredLayout: Sendable {
         case .float16: description.type = .list(.float16)
         case .int16: description.type = .list(.int16)
         case .int8: description.type = .list(.int8)
-        case .plain, .lattice: break
+        case .plain, .lattice, .forward, .flags: break
         }
         return description
     }

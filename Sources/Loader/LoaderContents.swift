@@ -18,10 +18,11 @@ public struct LoaderContents: Sendable, Equatable {
 
     /// Where pt, eta and phi come from.
     public enum AngleSource: String, Codable, Sendable, CaseIterable {
-        /// As CMS stored them, where the dataset has them: exact and fast. Else from the four-momenta.
+        /// As they are stored, where the dataset has them: on the lattice of CMS exact, in the forward layout (pt with deta,
+        /// dphi and the jet's axis) within 1e-6 of the four-momenta; and fast. Else from the four-momenta.
         case stored
         /// From px, py, pz of the source: what a reader of the source computes. Differs from `stored` by the rounding of these
-        /// float32 numbers, a few 1e-8 of the value.
+        /// float32 numbers: on the lattice a few 1e-8 of the value, in the forward layout up to 2e-7 in JetClass.
         case momenta
     }
 

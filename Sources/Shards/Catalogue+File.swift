@@ -104,8 +104,9 @@ extension Catalogue {
         }
     }
 
-    /// Offsets buffers that several columns share; momenta on the lattice; exceptions beside narrowed columns.
-    public static let knownFeatures = ["shared-offsets", "lattice", "exceptions"]
+    /// Offsets buffers that several columns share; momenta on the lattice, or predicted from pt and angles, and folded flags;
+    /// exceptions beside narrowed columns.
+    public static let knownFeatures = ["shared-offsets", "lattice", "forward", "exceptions"]
 
     private static func explain(_ error: any Error) -> String {
         switch error as? DecodingError {

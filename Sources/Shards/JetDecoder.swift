@@ -13,6 +13,7 @@ public final class JetDecoder {
     /// Numbers of the fields px, py, pz, E; empty without a lattice.
     private let momentum: [Int]
     private var masses: pando_masses
+    private let forward: ForwardDecoder?
     private var whole: (schema: ArrowSchema, stored: StoredJets)?
     private let axisEta = AlignedBuffer()
     private let axisPhi = AlignedBuffer()
@@ -31,11 +32,13 @@ public final class JetDecoder {
             encoding.fields.firstIndex { $0.name == name } ?? 0
         }
         masses = pando_masses(encoding.lattice?.masses ?? [])
+        try encoding.checkForward(file: file)
+        forward = encoding.forward.map { ForwardDecoder($0, encoding: encoding) }
         guard encoding.version == 1 else {
             throw DatasetError(
                 .unsupported, file: file, place: "encoding", message: "has version \(encoding.version), expected 1")
         }
-        for field in encoding.fields where field.storage != .plain {
+        for field in encoding.fields where ![.plain, .forward, .flags].contains(field.storage) {
             guard field.type == .float32, field.role == .constituent,
                 field.storage != .lattice || encoding.lattice?.momentum.contains(field.name) == true
             else {
@@ -64,6 +67,7 @@ public final class JetDecoder {
         for buffer in [axisEta, axisPhi] { buffer.reserve(rows * 4) }
         for buffer in [constituentEta, constituentPhi, codes, energy] { buffer.reserve(constituents * 4) }
         ignored.reserve(constituents * 8)
+        forward?.reserve(constituents: constituents)
     }
 
     /// Decodes all fields of a batch into `columns`, which must have been made for the encoding's fields.
@@ -100,8 +104,16 @@ public final class JetDecoder {
             case .float16: pando_widen_half(count, stored.values(place, as: UInt16.self), floats)
             case .int16: pando_widen_int16(count, stored.values(place, as: Int16.self), floats)
             case .int8: pando_widen_int8(count, stored.values(place, as: Int8.self), floats)
+            case .forward, .flags: break
             }
         }
+        for flag in selection.forward.flags {
+            guard let place = selection.forward.pid else { continue }
+            pando_unfold_flag(
+                stored.constituents, stored.values(place, as: Int8.self), flag.code,
+                columns.fields[flag.field].base.assumingMemoryBound(to: Int32.self))
+        }
+        forward?.decodeMomenta(stored, into: columns)
         if selection.hasMomenta, let lattice = selection.lattice {
             var input = latticeInput(lattice, stored)
             energy.reserve(stored.constituents * 4)
@@ -112,9 +124,14 @@ public final class JetDecoder {
                 stored.constituents, &input, constituentEta.numbers, constituentPhi.numbers, &masses, out(0), out(1),
                 out(2), lattice.energyULP == nil ? energy.base.assumingMemoryBound(to: Float.self) : out(3))
         }
-        try forEachException(stored, file: file) { place, field, bits in
-            columns.fields[field].base.assumingMemoryBound(to: UInt32.self)[place] = bits
+        func applyExceptions() throws(DatasetError) {
+            try forEachException(stored, file: file) { place, field, bits in
+                columns.fields[field].base.assumingMemoryBound(to: UInt32.self)[place] = bits
+            }
         }
+        try applyExceptions()
+        // Predicted from the exact momenta; its own exceptions come once more.
+        if let forward, forward.decodeEnergy(stored, into: columns) { try applyExceptions() }
     }
 
     /// The columns for the kernels; lattice indices of each constituent's jet axis lie ready afterwards.
@@ -165,7 +182,7 @@ public final class JetDecoder {
 
     /// Calls `body` with the constituent, the field of the encoding and the bits of each exception of a selected field.
     @inline(__always)
-    private func forEachException(
+    func forEachException(
         _ stored: StoredJets, file: String, _ body: (_ constituent: Int, _ field: Int, _ bits: UInt32) -> Void
     ) throws(DatasetError) {
         guard let places = stored.selection.exceptions else { return }
@@ -177,7 +194,7 @@ public final class JetDecoder {
             for entry in Int(ends[row])..<Int(ends[row + 1]) {
                 let place = Int(jets[row]) + Int(positions[entry]), number = Int(fields[entry])
                 guard place < Int(jets[row + 1]), number < constituentFields.count,
-                    encoding.fields[constituentFields[number]].type == .float32
+                    encoding.mayExcept(encoding.fields[constituentFields[number]])
                 else {
                     throw DatasetError(
                         .inconsistent, file: file, place: "row \(row), exception \(entry - Int(ends[row]))",
@@ -188,14 +205,19 @@ public final class JetDecoder {
         }
     }
 
-    /// Decodes pt (GeV), eta and phi (rad) of constituents as CMS stored them, without going through four-momenta; where the
-    /// source's px, py or pz are not those of the lattice, from these. Each has room for all constituents of `stored`,
-    /// which was selected with angles.
+    /// Decodes pt (GeV), eta and phi (rad) of constituents as they are stored, without going through four-momenta: as CMS
+    /// stored them, or as deta, dphi and the jet's axis say, which is within 1e-6 of what the momenta say. Where the source's
+    /// px, py or pz are not those that follow from them, from these. Each has room for all constituents of `stored`, which
+    /// was selected with angles.
     /// - Throws: `DatasetError` with code `inconsistent` if an exception names what is not there.
     public func decodeAngles(
         _ stored: StoredJets, pt: UnsafeMutablePointer<Float>, eta: UnsafeMutablePointer<Float>,
         phi: UnsafeMutablePointer<Float>, file: String
     ) throws(DatasetError) {
+        if let forward {
+            var angles = forward.decodeAngles(stored, pt: pt, eta: eta, phi: phi)
+            return try forEachException(stored, file: file) { angles.correct($0, field: $1, bits: $2) }
+        }
         guard let lattice = stored.selection.lattice else { return }
         var input = latticeInput(lattice, stored)
         pando_widen_half(stored.constituents, input.pt, pt)

@@ -55,11 +55,15 @@ public enum FieldStorage: String, Codable, Sendable {
     case int8
     /// Part of the four-momentum that is stored on the lattice of CMS.
     case lattice
+    /// Part of the four-momentum that is stored as a residual of what pt, deta, dphi and the jet's axis predict.
+    case forward
+    /// int32, one of the flags that are folded into one code; what does not come back is an exception.
+    case flags
 }
 
 /// A column of the source: where it came from and how it is stored.
 public struct SourceField: Codable, Sendable, Equatable {
-    /// The name, also of the stored column unless the storage is `lattice`.
+    /// The name, also of the stored column unless the storage is `lattice`, `forward` or `flags`.
     public var name: String
     /// The source's dataset, for example `PFCands`.
     public var dataset: String
@@ -136,11 +140,19 @@ public struct JetEncoding: Codable, Sendable, Equatable {
     public var fields: [SourceField]
     /// The lattice layout of four-momenta, if it was chosen.
     public var lattice: LatticeMomenta?
+    /// The forward layout of four-momenta, if it was chosen.
+    public var forward: ForwardMomenta?
+    /// Names of the flags that are folded into the column `pid`, in the order of its codes; nil if they are not.
+    public var flags: [String]?
 
     /// An encoding from its parts.
-    public init(fields: [SourceField], lattice: LatticeMomenta?) {
+    public init(
+        fields: [SourceField], lattice: LatticeMomenta?, forward: ForwardMomenta? = nil, flags: [String]? = nil
+    ) {
         self.fields = fields
         self.lattice = lattice
+        self.forward = forward
+        self.flags = flags
     }
 
     /// The constituent fields; their positions are the numbers in `x_field`.
@@ -152,7 +164,7 @@ public struct JetEncoding: Codable, Sendable, Equatable {
 
 /// Names of columns that the encoding itself brings.
 public enum StoredColumn {
-    /// Transverse momentum, float16, GeV.
+    /// Transverse momentum, GeV: float16 on the lattice, float32 in the forward layout.
     public static let pt = "pt"
     /// eta minus the jet's, in lattice steps.
     public static let deta = "deta"
@@ -164,6 +176,10 @@ public enum StoredColumn {
     public static let fixPhi = "fix_phi"
     /// E minus predicted E, in units of the last place of float32.
     public static let energyULP = "energy_ulp"
+    /// px, py, pz, E minus what the forward layout predicts, in units of the last place of float32.
+    public static let momentumULP = ["px_ulp", "py_ulp", "pz_ulp", energyULP]
+    /// Which of five flags is set; 5: none.
+    public static let pid = "pid"
     /// Exceptions: index of the constituent.
     public static let exceptionPosition = "x_pos"
     /// Exceptions: number of the constituent field.

@@ -45,15 +45,27 @@ public struct StoredSelection: Sendable {
         let energyULP: Int?
     }
 
+    /// Places of the columns that momenta of the forward layout and folded flags are made from; nil: not needed.
+    struct Forward: Sendable {
+        var pt, deta, dphi, axisEta, axisPhi: Int?
+        /// Residuals of px, py, pz, E.
+        var ulp: [Int?] = [nil, nil, nil, nil]
+        var pid: Int?
+        /// The flags that are asked for: code and number of the field.
+        var flags: [(code: Int32, field: Int)] = []
+    }
+
     /// The columns, each once.
     public private(set) var columns: [Column] = []
-    /// For each field of the encoding its place among the columns; nil if it is not asked for or lies on the lattice.
+    /// For each field of the encoding its place among the columns; nil if it is not asked for or no column of its own.
     let places: [Int?]
     /// What momenta on the lattice are made from; nil if none are asked for.
     let lattice: Lattice?
+    /// What momenta of the forward layout and flags are made from.
+    let forward: Forward
     /// Whether px, py, pz or E on the lattice are asked for.
     let hasMomenta: Bool
-    /// Whether pt, eta and phi on the lattice are asked for.
+    /// Whether pt, eta and phi as they are stored are asked for.
     public let hasAngles: Bool
     /// Places of the three columns of exceptions; nil if none apply.
     let exceptions: (position: Int, field: Int, bits: Int)?
@@ -64,14 +76,22 @@ public struct StoredSelection: Sendable {
     /// Finds the columns.
     /// - Parameters:
     ///   - isWanted: Which fields of the encoding are decoded.
-    ///   - wantsAngles: Whether pt, eta and phi of constituents are decoded as well; needs the lattice.
+    ///   - wantsAngles: Whether pt, eta and phi of constituents are decoded as well; needs the lattice or the forward layout.
     /// - Throws: `DatasetError` with code `inconsistent` if a column is missing or of another type.
     public init(
         encoding: JetEncoding, schema: ArrowSchema, isWanted: [Bool], wantsAngles: Bool = false, file: String
     ) throws(DatasetError) {
+        try encoding.checkForward(file: file)
         var columns: [Column] = []
         func place(_ name: String, _ type: ArrowType, _ kind: Kind) throws(DatasetError) -> Int {
-            if let known = columns.firstIndex(where: { $0.name == name }) { return known }
+            if let known = columns.firstIndex(where: { $0.name == name }) {
+                guard columns[known].type == type, columns[known].kind == kind else {
+                    throw DatasetError(
+                        .inconsistent, file: file, place: "column \(name)",
+                        message: "is needed as \(type) and as \(columns[known].type)")
+                }
+                return known
+            }
             guard let number = schema.fields.firstIndex(where: { $0.name == name }) else {
                 throw DatasetError(.inconsistent, file: file, place: "column \(name)", message: "is missing")
             }
@@ -87,7 +107,7 @@ public struct StoredSelection: Sendable {
         func place(_ field: SourceField) throws(DatasetError) -> Int {
             let type: ArrowType =
                 switch field.storage {
-                case .plain, .lattice: field.type.arrow
+                case .plain, .lattice, .forward, .flags: field.type.arrow
                 case .float16: .float16
                 case .int16: .int16
                 case .int8: .int8
@@ -103,8 +123,8 @@ public struct StoredSelection: Sendable {
         let momentum = encoding.lattice?.momentum ?? []
         let wanted = zip(encoding.fields, isWanted).filter(\.1).map(\.0)
         hasMomenta = encoding.lattice != nil && wanted.contains { momentum.contains($0.name) }
-        hasAngles = wantsAngles && encoding.lattice != nil
-        if let layout = encoding.lattice, hasMomenta || hasAngles {
+        hasAngles = wantsAngles && (encoding.lattice != nil || encoding.forward != nil)
+        if let layout = encoding.lattice, hasMomenta || wantsAngles {
             lattice = Lattice(
                 pt: try place(StoredColumn.pt, .float16, .constituent),
                 deta: try place(StoredColumn.deta, .int16, .constituent),
@@ -118,13 +138,17 @@ public struct StoredSelection: Sendable {
         } else {
             lattice = nil
         }
+        forward = try Self.forward(
+            encoding, isWanted, wantsAngles: wantsAngles,
+            place: { name, type throws(DatasetError) in try place(name, type, .constituent) },
+            field: { name throws(DatasetError) in try place(field(name)) })
         var places: [Int?] = []
         for (field, isWanted) in zip(encoding.fields, isWanted) {
-            places.append(isWanted && field.storage != .lattice ? try place(field) : nil)
+            let isMade = [.lattice, .forward, .flags].contains(field.storage)
+            places.append(isWanted && !isMade ? try place(field) : nil)
         }
         self.places = places
-        // Only constituent fields of type float32 have exceptions.
-        let mayExcept = hasAngles || wanted.contains { $0.role == .constituent && $0.type == .float32 }
+        let mayExcept = hasAngles || wanted.contains(where: encoding.mayExcept)
         if mayExcept, schema.fields.contains(where: { $0.name == StoredColumn.exceptionPosition }) {
             exceptions = (
                 try place(StoredColumn.exceptionPosition, .uint16, .exception),
@@ -139,11 +163,47 @@ public struct StoredSelection: Sendable {
             offsets = columns.firstIndex { $0.kind == .constituent }
         } else if encoding.lattice != nil {
             offsets = try place(StoredColumn.fixEta, .int8, .constituent)
+        } else if encoding.flags != nil {
+            offsets = try place(StoredColumn.pid, .int8, .constituent)
+        } else if encoding.forward != nil {
+            offsets = try place(StoredColumn.momentumULP[0], .int8, .constituent)
         } else {
             offsets = try encoding.constituentFields.first.map { field throws(DatasetError) in try place(field) }
         }
         self.encoding = encoding
         self.columns = columns
+    }
+
+    /// The columns for the fields of the forward layout and the flags that are asked for.
+    private static func forward(
+        _ encoding: JetEncoding, _ isWanted: [Bool], wantsAngles: Bool,
+        place: (String, ArrowType) throws(DatasetError) -> Int, field: (String) throws(DatasetError) -> Int
+    ) throws(DatasetError) -> Forward {
+        var found = Forward()
+        let isAsked = { (name: String) in zip(encoding.fields, isWanted).contains { $0.name == name && $1 } }
+        for (code, name) in (encoding.flags ?? []).enumerated() where isAsked(name) {
+            guard let number = encoding.fields.firstIndex(where: { $0.name == name }) else { continue }
+            found.pid = try place(StoredColumn.pid, .int8)
+            found.flags.append((Int32(truncatingIfNeeded: code), number))
+        }
+        guard let layout = encoding.forward else { return found }
+        let isEnergy = layout.predictsEnergy && isAsked(layout.momentum[3])
+        let parts = layout.momentum.prefix(3).map { isEnergy || isAsked($0) }
+        for part in 0..<3 where parts[part] { found.ulp[part] = try place(StoredColumn.momentumULP[part], .int8) }
+        if isEnergy {
+            found.ulp[3] = try place(StoredColumn.energyULP, .int8)
+            found.pid = try place(StoredColumn.pid, .int8)
+        }
+        if wantsAngles || parts.contains(true) { found.pt = try place(StoredColumn.pt, .float32) }
+        if wantsAngles || parts[0] || parts[1] {
+            found.dphi = try field(layout.angles[1])
+            found.axisPhi = try field(layout.axis[1])
+        }
+        if wantsAngles || parts[2] {
+            found.deta = try field(layout.angles[0])
+            found.axisEta = try field(layout.axis[0])
+        }
+        return found
     }
 
     /// The place of a column by its name; nil if it is not among them.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "FeatureKernels.h"
+#include "ForwardKernels.h"
 #include "GatherKernels.h"
 #include "HDF5Kernels.h"
 #include "ROOTKernels.h"

@@ -102,7 +102,7 @@ struct ContentSelection: Sendable {
 /// What features are computed from, by the numbers of fields.
 struct FeatureSelection: Sendable {
     let assembler: FeatureAssembler
-    /// Whether pt, eta and phi come from the lattice.
+    /// Whether pt, eta and phi come from what is stored, not from momenta.
     let usesAngles: Bool
     /// px, py, pz; nil where not needed.
     let momenta: [Int]?
@@ -161,8 +161,10 @@ struct FeatureSelection: Sendable {
                 pt: needsEnergy || assembler.refers(to: PANDO_FEATURE_PTREL) ? sums[0] : nil,
                 mass: needsEnergy ? sums[3] : nil) : nil
         let computesAxis = isSum && axis == nil
-        usesAngles = encoding.lattice != nil && isStored && needs.contains(.momenta) && !computesAxis
-        let names = encoding.lattice?.momentum ?? ["px", "py", "pz", "E"]
+        usesAngles =
+            (encoding.lattice != nil || encoding.forward != nil) && isStored && needs.contains(.momenta)
+            && !computesAxis
+        let names = encoding.momentum ?? ["px", "py", "pz", "E"]
         let isCartesian = configuration.features.contains {
             ["px", "py", "pz"].contains($0.name.split(separator: "_").last)
         }
