@@ -106,6 +106,48 @@ def momenta(columns, jet_eta, jet_phi, counts, masses):
         return [value.astype(np.float32) for value in values]
 
 
+def ordered(number_bits):
+    """Bits of float32 as integers in the order of the numbers, -0.0 just below +0.0; the same function leads back."""
+    signed = np.ascontiguousarray(number_bits, np.uint32).view(np.int32)
+    return np.where(signed < 0, signed ^ 0x7FFFFFFF, signed)
+
+
+def corrected(predicted, ulp):
+    """A prediction in double, rounded to float32 and moved by so many units of the last place."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        b = bits(predicted.astype(np.float32))
+    finite = np.where(b & 0x7F800000 == 0x7F800000, 0, b)
+    moved = (ordered(finite) + ulp.astype(np.int32)).astype(np.int32)
+    return np.where(moved < 0, moved ^ 0x7FFFFFFF, moved).astype(np.int32).view(np.float32)
+
+
+def within(angle, largest):
+    return np.where(np.abs(angle) <= largest, angle, 0.0)
+
+
+def forward_momenta(stored, forward, counts):
+    """px, py, pz before exceptions."""
+    with np.errstate(invalid="ignore", over="ignore"):  # signalling NaN, infinities
+        pt = stored["pt"].astype(np.float64)
+        deta, dphi = (stored[name].astype(np.float64) for name in forward["angles"])
+        jet_eta, jet_phi = (np.repeat(stored[name].astype(np.float64), counts) for name in forward["axis"])
+        sine, cosine = sine_cosine(within(dphi + jet_phi, 1000.0))
+        sinh, _ = hyperbolic(within(np.where(jet_eta > 0, deta, -deta) + jet_eta, 20.0))
+        predicted = pt * cosine, pt * sine, pt * sinh
+    names = "px_ulp", "py_ulp", "pz_ulp"
+    return [corrected(value, stored[name]) for value, name in zip(predicted, names)]
+
+
+def forward_energy(stored, momenta, masses):
+    """Energies of exact momenta, before exceptions."""
+    mass = np.zeros(len(stored["pid"]))
+    for entry in masses:
+        mass[stored["pid"] == entry["pid"]] = entry["mass"]
+    with np.errstate(invalid="ignore", over="ignore"):
+        x, y, z = (p.astype(np.float64) for p in momenta)
+        return corrected(np.sqrt(((x * x + y * y) + z * z) + mass * mass), stored["energy_ulp"])
+
+
 def flat(table, name):
     """The values of a column, those of lists one after the other."""
     parts = [chunk.flatten() if pa.types.is_list(chunk.type) else chunk for chunk in table[name].chunks]
@@ -129,11 +171,10 @@ def table_fields(table):
     described = encoding(table)
     constituents = [field for field in described["fields"] if field["role"] == "constituent"]
     stored = {name: flat(table, name) for name in table.column_names}
-    first = constituents[0]
-    counts = lengths(table, "pt" if first["storage"] == "lattice" else first["name"])
+    counts = lengths(table, counted_by(described, constituents))
     fields = {}
     for field in described["fields"]:
-        if field["storage"] == "lattice":
+        if field["storage"] in ("lattice", "forward", "flags"):
             continue
         kind = np.dtype(field["type"])
         fields[field["name"]] = stored[field["name"]].astype(kind)
@@ -147,15 +188,37 @@ def table_fields(table):
         if lattice["predictsEnergy"]:
             energy = bits(values[3]).astype(np.int64) + stored["energy_ulp"]
             fields[lattice["momentum"][3]] = energy.astype(np.uint32).view(np.float32)
-    if "x_pos" in stored:
-        jet = np.repeat(np.arange(len(counts)), lengths(table, "x_pos"))
-        place = (np.cumsum(counts) - counts)[jet] + stored["x_pos"]
-        assert (stored["x_pos"] < counts[jet]).all(), "an exception names a constituent that is not there"
-        for number, field in enumerate(constituents):
-            mine = stored["x_field"] == number
-            if mine.any():
-                fields[field["name"]].view(np.uint32)[place[mine]] = stored["x_bits"][mine]
-    return counts, fields
+    for code, name in enumerate(described.get("flags", [])):
+        fields[name] = (stored["pid"] == code).astype(np.int32)
+    forward = described.get("forward")
+    if forward:
+        fields |= zip(forward["momentum"], forward_momenta(stored, forward, counts))
+    apply_exceptions(stored, table, counts, constituents, fields)
+    if forward and forward["predictsEnergy"]:
+        # Of the exact momenta, so its own exceptions come last.
+        *momenta, energy = forward["momentum"]
+        fields[energy] = forward_energy(stored, [fields[name] for name in momenta], forward["masses"])
+        apply_exceptions(stored, table, counts, constituents, fields)
+    return counts, {field["name"]: fields[field["name"]] for field in described["fields"]}
+
+
+def counted_by(described, constituents):
+    """A column with one value for each constituent."""
+    if "lattice" in described or "forward" in described:
+        return "pt"
+    return "pid" if "flags" in described else constituents[0]["name"]
+
+
+def apply_exceptions(stored, table, counts, constituents, fields):
+    if "x_pos" not in stored:
+        return
+    jet = np.repeat(np.arange(len(counts)), lengths(table, "x_pos"))
+    place = (np.cumsum(counts) - counts)[jet] + stored["x_pos"]
+    assert (stored["x_pos"] < counts[jet]).all(), "an exception names a constituent that is not there"
+    for number, field in enumerate(constituents):
+        mine = stored["x_field"] == number
+        if mine.any() and field["name"] in fields:
+            fields[field["name"]].view(np.uint32)[place[mine]] = stored["x_bits"][mine]
 
 
 def h5_fields(path, described, rows=None):
@@ -164,10 +227,10 @@ def h5_fields(path, described, rows=None):
         data = {name: file[name][()] for name in {field["dataset"] for field in described}}
     if rows is not None:
         data = {name: values[rows] for name, values in data.items()}
-    padded = next(data[field["dataset"]] for field in described if field["role"] == "constituent")
-    used = np.ascontiguousarray(padded).view(np.uint32).any(2)
-    counts = np.where(used.any(1), padded.shape[1] - np.argmax(used[:, ::-1], axis=1), 0)
-    real = np.arange(padded.shape[1]) < counts[:, None]
+    padded = {field["dataset"] for field in described if field["role"] == "constituent"}
+    used = np.any([np.ascontiguousarray(data[name]).view(np.uint32).any(2) for name in padded], axis=0)
+    counts = np.where(used.any(1), used.shape[1] - np.argmax(used[:, ::-1], axis=1), 0)
+    real = np.arange(used.shape[1]) < counts[:, None]
     fields = {}
     for field in described:
         values = data[field["dataset"]][..., field["column"]]
