@@ -43,7 +43,9 @@ struct ForwardProbe {
         mismatch.base.initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
         let missed = mismatch.base.assumingMemoryBound(to: UInt32.self)
         let names = schema.momentum
-        encoder.encode(columns, missed, bits: { names.firstIndex(of: fields[$0].name) == 3 ? 2 : isMomentum($0) ? 1 : 4 }) {
+        encoder.encode(
+            columns, missed, bits: { names.firstIndex(of: fields[$0].name) == 3 ? 2 : isMomentum($0) ? 1 : 4 }
+        ) {
             parts[$0.rawValue]
         }
         var misses = Misses()

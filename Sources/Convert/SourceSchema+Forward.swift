@@ -19,7 +19,9 @@ extension SourceSchema {
             _ schema: SourceSchema, _ types: [String: (ElementType, ColumnRole)],
             _ fault: (String, String) -> ConvertError
         ) throws {
-            guard schema.momenta == nil else { throw fault("forward", "stands beside 'momenta': there can be one of them") }
+            guard schema.momenta == nil else {
+                throw fault("forward", "stands beside 'momenta': there can be one of them")
+            }
             guard momentum.count == 4, angles.count == 2, axis.count == 2, flags.count == 5 else {
                 throw fault(
                     "forward",
@@ -38,12 +40,14 @@ extension SourceSchema {
                 throw fault("forward", "names '\(name)', which is no float32 column of jets")
             }
             for name in momentum + angles where schema.column(name)?.narrow != nil {
-                throw fault("forward", "names '\(name)', which is to be narrowed: the momenta follow from exact numbers")
+                throw fault(
+                    "forward", "names '\(name)', which is to be narrowed: the momenta follow from exact numbers")
             }
             guard Set(masses.map(\.pid)).count == masses.count,
                 masses.allSatisfy({ (0...5).contains($0.pid) && $0.mass.isFinite && $0.mass >= 0 })
             else {
-                throw fault("forward.masses", "has a code twice or beyond 0...5, or a mass that is negative or not finite")
+                throw fault(
+                    "forward.masses", "has a code twice or beyond 0...5, or a mass that is negative or not finite")
             }
         }
     }

@@ -26,7 +26,9 @@ final class ForwardDecoder {
         let places = stored.selection.forward
         guard places.ulp.prefix(3).contains(where: { $0 != nil }) else { return }
         var input = prediction(stored)
-        func residuals(_ part: Int) -> UnsafePointer<Int8>? { places.ulp[part].map { stored.values($0, as: Int8.self) } }
+        func residuals(_ part: Int) -> UnsafePointer<Int8>? {
+            places.ulp[part].map { stored.values($0, as: Int8.self) }
+        }
         func out(_ part: Int) -> UnsafeMutablePointer<Float>? {
             places.ulp[part] == nil ? nil : floats(part, of: columns)
         }
