@@ -42,6 +42,10 @@ public struct Catalogue: Codable, Sendable {
     public var cutFlow: [CutFlowEntry]
     /// What the inputs held and the dataset does not.
     public var missing: [Gap]
+    /// Generated events and their weights, of simulation.
+    public var generator: GeneratorSums?
+    /// What should be known of the inputs: columns and triggers that they do not have.
+    public var remarks: [String]?
     /// Jets that have as many constituents as the source has slots, and so may have been cut by its producer.
     public var fullJets: Int
     /// Exceptions by constituent field: values that narrowing does not give back and that are kept beside.
@@ -145,7 +149,17 @@ public struct ColumnStatistics: Codable, Sendable, Equatable {
 
 /// The rule that divides jets into splits: all jets of an event are in the same one.
 public struct Splits: Codable, Sendable, Equatable {
-    /// The columns whose little-endian 64-bit values are hashed one after the other with XXH3-64.
+    /// How the numbers of an event tell its part.
+    public enum Rule: String, Codable, Sendable {
+        /// By their hash.
+        case hash
+        /// The number is that of the part: the inputs were divided already.
+        case value
+    }
+
+    /// The rule; absent for `hash`.
+    public var rule: Rule?
+    /// The columns whose little-endian 64-bit values are hashed one after the other with XXH3-64, or the one that holds the part.
     public var columns: [String]
     /// Names with the upper ends of their part of the hash's range 0..<1, in rising order.
     public var parts: [Part]
@@ -168,9 +182,10 @@ public struct Splits: Codable, Sendable, Equatable {
     }
 
     /// Splits that hash these columns.
-    public init(columns: [String], parts: [Part]) {
+    public init(columns: [String], parts: [Part], rule: Rule? = nil) {
         self.columns = columns
         self.parts = parts
+        self.rule = rule
     }
 
     /// The number of the split for the numbers of an event.
@@ -180,6 +195,10 @@ public struct Splits: Codable, Sendable, Equatable {
 
     /// The number of the part for the bytes of an event's numbers one after the other.
     public func part(ofEvent bytes: UnsafeRawBufferPointer) -> Int {
+        if rule == .value {
+            let number = bytes.count >= 8 ? bytes.loadUnaligned(as: UInt64.self).littleEndian : 0
+            return Int(min(number, UInt64(max(0, parts.count - 1))))
+        }
         let hash = Digest(of: bytes).value
         // 53 bits suffice and make the fraction exact.
         let fraction = Double(hash >> 11) * 0x1p-53
@@ -197,13 +216,18 @@ public struct Provenance: Codable, Sendable {
     public var schema: JSONValue
     /// The inputs in the order of the column `source`.
     public var inputs: [InputEntry]
+    /// How events and jets were chosen, in full; absent where all rows were taken.
+    public var selection: JSONValue?
 
     /// A provenance from its parts.
-    public init(command: String, options: [String: String], schema: JSONValue, inputs: [InputEntry]) {
+    public init(
+        command: String, options: [String: String], schema: JSONValue, inputs: [InputEntry], selection: JSONValue? = nil
+    ) {
         self.command = command
         self.options = options
         self.schema = schema
         self.inputs = inputs
+        self.selection = selection
     }
 }
 
@@ -233,6 +257,45 @@ public struct InputEntry: Codable, Sendable, Equatable {
         firstRow = 0
         rowsTaken = rows
         self.layout = layout
+    }
+}
+
+/// Generated events of simulation and their weights (the tree `Runs` of NanoAOD).
+public struct GeneratorSums: Codable, Sendable, Equatable {
+    /// Events that were generated.
+    public var events: Int64
+    /// The sum of their weights.
+    public var sumOfWeights: Double
+    /// The sum of the squares of these.
+    public var sumOfSquaredWeights: Double
+    /// The sum over the jets that were taken of the weights of their events.
+    public var selectedSumOfWeights: Double
+    /// The sum of the squares of these.
+    public var selectedSumOfSquaredWeights: Double
+    /// The particle that jets were matched with: `top`, `W`, `Z` or `H`; absent if they were not.
+    public var match: String?
+
+    /// Sums from their parts.
+    public init(
+        events: Int64 = 0, sumOfWeights: Double = 0, sumOfSquaredWeights: Double = 0, selectedSumOfWeights: Double = 0,
+        selectedSumOfSquaredWeights: Double = 0, match: String? = nil
+    ) {
+        self.events = events
+        self.sumOfWeights = sumOfWeights
+        self.sumOfSquaredWeights = sumOfSquaredWeights
+        self.selectedSumOfWeights = selectedSumOfWeights
+        self.selectedSumOfSquaredWeights = selectedSumOfSquaredWeights
+        self.match = match
+    }
+
+    /// Takes in those of another file.
+    public mutating func add(_ other: GeneratorSums) {
+        events &+= other.events
+        sumOfWeights += other.sumOfWeights
+        sumOfSquaredWeights += other.sumOfSquaredWeights
+        selectedSumOfWeights += other.selectedSumOfWeights
+        selectedSumOfSquaredWeights += other.selectedSumOfSquaredWeights
+        match = match ?? other.match
     }
 }
 

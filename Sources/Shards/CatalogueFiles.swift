@@ -46,7 +46,8 @@ enum CatalogueFiles {
             encoding: closing.encoding, keys: closing.keys, shards: records.map(\.entry),
             index: FileEntry(file: indexName, bytes: index.count, digest: Digest(of: index)), parity: parity,
             splits: splits, provenance: closing.provenance, cutFlow: closing.cutFlow,
-            missing: closing.missing + records.flatMap(\.gaps), fullJets: records.reduce(0) { $0 + $1.fullJets },
+            missing: closing.missing + records.flatMap(\.gaps), generator: closing.generator,
+            remarks: closing.remarks.isEmpty ? nil : closing.remarks, fullJets: records.reduce(0) { $0 + $1.fullJets },
             exceptions: Dictionary(
                 uniqueKeysWithValues: names.enumerated().map { index, name in
                     (

@@ -136,6 +136,14 @@ public struct DatasetMerger: Sendable {
         for (index, cut) in other.cutFlow.enumerated() where merged.cutFlow.indices.contains(index) {
             merged.cutFlow[index].passed += cut.passed
         }
+        if let generator = other.generator {
+            var sum = merged.generator ?? GeneratorSums(match: generator.match)
+            sum.add(generator)
+            merged.generator = sum
+        }
+        for remark in other.remarks ?? [] where merged.remarks?.contains(remark) != true {
+            merged.remarks = (merged.remarks ?? []) + [remark]
+        }
         if let parts = other.splits?.parts {
             for (index, part) in parts.enumerated() where merged.splits?.parts.indices.contains(index) == true {
                 merged.splits?.parts[index].rows += part.rows

@@ -170,12 +170,19 @@ public final class DatasetWriter {
         public var missing: [Gap]
         /// Features of the format in use.
         public var features: [String]
+        /// Sums of generator weights, of simulation.
+        public var generator: GeneratorSums?
+        /// What should be known of the inputs.
+        public var remarks: [String]
 
         /// A closing from its parts.
         public init(
             writer: [String: String], encoding: JetEncoding, keys: [String], splits: Splits?, provenance: Provenance,
-            cutFlow: [CutFlowEntry], missing: [Gap], features: [String]
+            cutFlow: [CutFlowEntry], missing: [Gap], features: [String], generator: GeneratorSums? = nil,
+            remarks: [String] = []
         ) {
+            self.generator = generator
+            self.remarks = remarks
             self.writer = writer
             self.encoding = encoding
             self.keys = keys
