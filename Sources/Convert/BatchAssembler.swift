@@ -9,13 +9,21 @@ struct AssembledRows {
 /// Gathers the rows of a record batch from slices into contiguous columns.
 struct BatchAssembler {
     private let widths: [Int]
-    private let constituentFields: [Int]
-    private let jetFields: [Int]
+    /// Fields of the encoding with their places among the columns of slices.
+    private let constituentFields: [(field: Int, place: Int)]
+    private let jetFields: [(field: Int, place: Int)]
 
-    init(encoding: JetEncoding) {
-        widths = encoding.fields.map(\.type.width)
-        constituentFields = encoding.fields.indices.filter { encoding.fields[$0].role == .constituent }
-        jetFields = encoding.fields.indices.filter { encoding.fields[$0].role != .constituent }
+    /// - Parameter schema: Tells what slices hold; the encoding may have fewer fields.
+    init(encoding: JetEncoding, schema: SourceSchema) {
+        let all = schema.fields, fields = encoding.fields
+        widths = fields.map(\.type.width)
+        func places(_ isWanted: (ColumnRole) -> Bool) -> [(field: Int, place: Int)] {
+            all.filter { isWanted($0.role) }.enumerated().compactMap { place, described in
+                fields.firstIndex { $0.name == described.name }.map { ($0, place) }
+            }
+        }
+        constituentFields = places { $0 == .constituent }
+        jetFields = places { $0 != .constituent }
     }
 
     /// Fills `columns` with the given rows of the given slices, in order.
@@ -33,10 +41,11 @@ struct BatchAssembler {
         var row = 0, place = 0
         for part in parts {
             let skipped = part.rows.lowerBound - part.slice.rows.lowerBound
-            for (number, field) in jetFields.enumerated() {
+            for (field, place) in jetFields {
+                guard let values = part.slice.jetColumns[place] else { continue }
                 let width = widths[field]
                 (columns.fields[field].base + row * width).copyMemory(
-                    from: part.slice.jetColumns[number] + skipped * width, byteCount: part.rows.count * width)
+                    from: values + skipped * width, byteCount: part.rows.count * width)
             }
             guard !constituentFields.isEmpty else {
                 for index in row..<row + part.rows.count { offsets[index + 1] = 0 }
@@ -45,10 +54,11 @@ struct BatchAssembler {
             }
             for (band, local) in overlaps(part) {
                 let start = band.offsets[local.lowerBound], end = band.offsets[local.upperBound]
-                for (number, field) in constituentFields.enumerated() {
+                for (field, column) in constituentFields {
+                    guard let values = band.columns[column] else { continue }
                     let width = widths[field]
                     (columns.fields[field].base + place * width).copyMemory(
-                        from: band.columns[number] + start * width, byteCount: (end - start) * width)
+                        from: values + start * width, byteCount: (end - start) * width)
                 }
                 for index in local {
                     row += 1

@@ -38,6 +38,8 @@ public struct ConversionOptions: Sendable {
     public var splits: [(name: String, share: Double)] = [("train", 0.8), ("val", 0.1), ("test", 0.1)]
     /// Leaves bad inputs out and says so in the catalogue, instead of stopping.
     public var skipsBadInput = false
+    /// Which events and jets are taken, of inputs that hold events.
+    public var selection: SelectionChoice?
     /// Threads.
     public var threads = 1
     /// Ignores another process's claim on the output.

@@ -15,13 +15,14 @@ final class ConversionWorker {
     private let scratch = SourceScratch()
 
     init(
-        sources: [any JetSource], layout: StoredLayout, cache: SliceCache, options: ConversionOptions,
+        sources: [any JetSource], schema: SourceSchema, layout: StoredLayout, cache: SliceCache,
+        options: ConversionOptions,
         metadata: [KeyValue], splits: Splits?, slots: Int
     ) throws {
         self.sources = sources
         self.cache = cache
         skipsBadInput = options.skipsBadInput
-        assembler = BatchAssembler(encoding: layout.encoding)
+        assembler = BatchAssembler(encoding: layout.encoding, schema: schema)
         encoder = try BatchEncoder(
             layout: layout, compression: options.compression, sharesOffsets: options.sharesOffsets, metadata: metadata,
             splits: splits, slots: slots, clock: clock)
@@ -31,7 +32,7 @@ final class ConversionWorker {
     /// Reads, gathers and encodes the rows of a batch.
     func encode(_ pieces: [BatchPlan.Piece]) throws -> FinishedBatch {
         let keys = pieces.flatMap { piece in
-            slices(of: piece).map { SliceKey(input: piece.input, slice: $0) }
+            sources[piece.input].slices.parts(of: piece.rows).map { SliceKey(input: piece.input, slice: $0.slice) }
         }
         clock.enter(.wait)
         let found = cache.values(keys) { key in
@@ -45,8 +46,7 @@ final class ConversionWorker {
         var origins: [AssembledRows] = []
         var gaps: [Gap] = []
         for piece in pieces {
-            for number in slices(of: piece) {
-                let rows = piece.rows.clamped(to: sources[piece.input].rows(ofSlice: number))
+            for (number, rows) in sources[piece.input].slices.parts(of: piece.rows) {
                 switch found[SliceKey(input: piece.input, slice: number)] {
                 case .success(let slice):
                     parts.append((rows, slice))
@@ -63,10 +63,5 @@ final class ConversionWorker {
         var batch = try encoder.encode(columns, origins: origins)
         batch.gaps = gaps
         return batch
-    }
-
-    private func slices(of piece: BatchPlan.Piece) -> ClosedRange<Int> {
-        let rows = sources[piece.input].sliceRows
-        return piece.rows.lowerBound / rows...(piece.rows.upperBound - 1) / rows
     }
 }

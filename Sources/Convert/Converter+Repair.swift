@@ -19,7 +19,7 @@ extension Converter {
         else { return [:] }
         for input in provenance.inputs {
             guard let file = try? InputFile(path: input.name), file.size == input.bytes,
-                try HDF5Source.headTailDigest(input.name) == input.headTailDigest
+                try InputFile.headTailDigest(input.name) == input.headTailDigest
             else { return [:] }
         }
         let work = directory + ".repair"

@@ -41,6 +41,10 @@ public struct Converter: Sendable {
         var plan: BatchPlan
         var interleave: Int
         var window: Int
+        /// The schema without the columns that some input does not have.
+        var schema: SourceSchema
+        var reports: [SourceReport]
+        var remarks: [String]
     }
 
     /// What a conversion would do.
@@ -62,7 +66,7 @@ public struct Converter: Sendable {
     /// Finds out what would be done, without writing.
     public func forecast() throws -> Forecast {
         let prepared = try prepare()
-        let layout = StoredLayout(schema: schema, encoding: try probe(prepared).encoding)
+        let layout = StoredLayout(schema: prepared.schema, encoding: try probe(prepared).encoding)
         return Forecast(
             inputs: prepared.entries, missing: prepared.missing, rows: prepared.entries.reduce(0) { $0 + $1.rowsTaken },
             batches: prepared.plan.batchCount, interleave: prepared.interleave,
@@ -76,7 +80,7 @@ public struct Converter: Sendable {
         let opening = StageClock()
         let prepared = try prepare()
         let (encoding, slices) = try probe(prepared)
-        let layout = StoredLayout(schema: schema, encoding: encoding)
+        let layout = StoredLayout(schema: prepared.schema, encoding: encoding)
         let metadata = [KeyValue(key: "pando.encoding", value: try CanonicalJSON.text(layout.encoding))]
         let work = try Work(
             entries: prepared.entries, options: options.decisive, schema: schema, encoding: layout.encoding,
@@ -89,13 +93,14 @@ public struct Converter: Sendable {
                 explain: { work.difference(from: $0) }),
             takeOver: options.takesOver)
         do {
-            let splits = layout.eventFields.isEmpty ? nil : Splits(columns: schema.event ?? [], parts: splitParts)
+            let splits = splits(prepared.schema)
             // While the workers run, this thread's time is none of the work's.
             var times = opening.times
             times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
             let closing = StageClock(.write)
             var features = ["exceptions"].filter { _ in layout.encoding.fields.contains { $0.storage != .plain } }
             if layout.encoding.lattice != nil { features.append("lattice") }
+            if layout.encoding.forward != nil { features.append("forward") }
             if options.sharesOffsets { features.append("shared-offsets") }
             let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
             let catalogue = try writer.finish(
@@ -103,11 +108,10 @@ public struct Converter: Sendable {
                     writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
                     provenance: Provenance(
                         command: "convert", options: options.decisive, schema: try JSONValue(encoding: schema),
-                        inputs: prepared.entries),
-                    cutFlow: [
-                        CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows }),
-                        CutFlowEntry(name: "jets taken", passed: taken),
-                    ], missing: prepared.missing, features: features), clock: closing)
+                        inputs: prepared.entries, selection: try options.selection.map { try JSONValue(encoding: $0) }),
+                    cutFlow: cutFlow(prepared) + [CutFlowEntry(name: "jets taken", passed: taken)],
+                    missing: prepared.missing, features: features, generator: generator(prepared),
+                    remarks: prepared.remarks), clock: closing)
             times.add(closing.times)
             measured(times)
             return catalogue
@@ -115,6 +119,34 @@ public struct Converter: Sendable {
             writer.abandon()
             throw error
         }
+    }
+
+    /// The cuts of all inputs added up.
+    private func cutFlow(_ prepared: Preparation) -> [CutFlowEntry] {
+        var flow = prepared.reports.first?.cutFlow ?? []
+        for report in prepared.reports.dropFirst() {
+            for (index, cut) in report.cutFlow.enumerated() where flow.indices.contains(index) {
+                flow[index].passed += cut.passed
+            }
+        }
+        guard flow.isEmpty else { return flow }
+        return [CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows })]
+    }
+
+    private func generator(_ prepared: Preparation) -> GeneratorSums? {
+        let all = prepared.reports.compactMap(\.generator)
+        guard var sum = all.first else { return nil }
+        for other in all.dropFirst() { sum.add(other) }
+        return sum
+    }
+
+    private func splits(_ schema: SourceSchema) -> Splits? {
+        if let column = schema.split, schema.column(column) != nil {
+            let parts = (schema.splits ?? []).map { Splits.Part(name: $0, below: 1, rows: 0) }
+            return Splits(columns: [column], parts: parts, rule: .value)
+        }
+        guard let event = schema.event, !event.isEmpty else { return nil }
+        return Splits(columns: event, parts: splitParts)
     }
 
     private var splitParts: [Splits.Part] {
@@ -141,7 +173,7 @@ public struct Converter: Sendable {
         for path in inputs {
             if isInterrupted() { throw Self.interruption(output) }
             do {
-                let source = try HDF5Source(path: path, schema: schema)
+                let source = try schema.open(path, options)
                 // The first ones are read at once; the others would run us out of descriptors.
                 if sources.count >= LayoutProbe.inputs { source.close() }
                 sources.append(source)
@@ -164,6 +196,8 @@ public struct Converter: Sendable {
             entries[index].firstRow = range.lowerBound
             entries[index].rowsTaken = range.count
         }
+        let absent = sources.reduce(into: Set<String>()) { $0.formUnion($1.absent) }
+        let reports = sources.map(\.report)
         let taken = entries.map { $0.firstRow..<$0.firstRow + $0.rowsTaken }
         let worst = sources.map(\.worstSliceBytes).max() ?? 0
         // Of each input mixed in, a slice that ends and one that begins are in memory at once.
@@ -171,12 +205,29 @@ public struct Converter: Sendable {
         let plan = BatchPlan(taken: taken, batchRows: options.batchRows, interleave: interleave)
         return Preparation(
             sources: sources, entries: entries, missing: missing, plan: plan, interleave: interleave,
-            window: window(sources, interleave: interleave, worst: worst))
+            window: window(sources, interleave: interleave, worst: worst), schema: schema.without(absent),
+            reports: reports, remarks: Self.remarks(sources, absent))
+    }
+
+    /// What is to be said of the inputs, each thing once.
+    private static func remarks(_ sources: [any JetSource], _ absent: Set<String>) -> [String] {
+        var all: [String] = []
+        for column in absent.sorted() {
+            let lacking = sources.filter { $0.absent.contains(column) }
+            let where_ =
+                lacking.count == sources.count
+                ? "all inputs" : "\(lacking.count) of \(sources.count) inputs, first \(lacking[0].entry.name)"
+            all.append("no column \(column): \(where_) lack it")
+        }
+        for source in sources {
+            for remark in source.report.remarks where !all.contains(remark) { all.append(remark) }
+        }
+        return all
     }
 
     /// How many batches may be under way, so that the slices they need fit in the memory set aside for them.
     private func window(_ sources: [any JetSource], interleave: Int, worst: Int) -> Int {
-        let slice = max(1, sources.map(\.sliceRows).min() ?? 1)
+        let slice = max(1, sources.map(\.slices.typicalRows).min() ?? 1)
         let mixed = max(1, min(interleave, sources.count))
         for window in stride(from: 2 * options.threads + 2, to: 1, by: -1) {
             let slices = (window * options.batchRows / mixed + slice - 1) / slice + 1
@@ -188,9 +239,10 @@ public struct Converter: Sendable {
     /// Chooses the encoding by a look at the first rows.
     /// - Returns: Also the slices of inputs of the first group: they are used soon, and the window has room for them.
     private func probe(_ prepared: Preparation) throws -> (encoding: JetEncoding, slices: [SliceKey: RowSlice]) {
-        var probe = LayoutProbe(schema: schema)
-        let columns = JetColumns(fields: schema.fields)
-        let assembler = BatchAssembler(encoding: JetEncoding(fields: schema.fields, lattice: nil))
+        let fields = prepared.schema.fields
+        var probe = LayoutProbe(schema: prepared.schema)
+        let columns = JetColumns(fields: fields)
+        let assembler = BatchAssembler(encoding: JetEncoding(fields: fields, lattice: nil), schema: schema)
         let first = Set(prepared.plan.pieces(ofBatch: 0).map(\.input))
         var slices: [SliceKey: RowSlice] = [:]
         let scratch = SourceScratch()
@@ -199,7 +251,8 @@ public struct Converter: Sendable {
             let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
             while done < wanted {
                 if isInterrupted() { throw Self.interruption(output) }
-                let key = SliceKey(input: number, slice: done / source.sliceRows)
+                guard let part = source.slices.parts(of: done..<wanted).first else { break }
+                let key = SliceKey(input: number, slice: part.slice)
                 guard let slice = try? source.read(slice: key.slice, using: scratch) else { break }
                 if first.contains(number) { slices[key] = slice }
                 let rows = done..<min(wanted, slice.rows.upperBound)
@@ -224,15 +277,15 @@ public struct Converter: Sendable {
             })
         let output = OrderedOutput(writer: writer, first: first, window: prepared.window)
         let cache = SliceCache(known: consume slices) { key in
-            plan.uses(ofInput: key.input, rows: sources[key.input].rows(ofSlice: key.slice), from: first)
+            plan.uses(ofInput: key.input, rows: sources[key.input].slices.rows(key.slice), from: first)
         }
         let next = Monitor(first), times = Monitor(StageTimes())
         let slots = sources.map(\.slots).max() ?? 0
         try WorkerThreads.run(min(options.threads, max(1, plan.batchCount - first))) { _ in
             do {
                 let worker = try ConversionWorker(
-                    sources: sources, layout: layout, cache: cache, options: options, metadata: metadata,
-                    splits: splits, slots: slots)
+                    sources: sources, schema: schema, layout: layout, cache: cache, options: options,
+                    metadata: metadata, splits: splits, slots: slots)
                 while let batch = next.update({ $0 < plan.batchCount ? ($0, $0 += 1).0 : nil }) {
                     worker.clock.enter(.wait)
                     try output.waitForTurn(batch)
@@ -318,7 +371,7 @@ extension Converter {
         guard names == catalogue.provenance.inputs.map(\.name) else { return false }
         return catalogue.provenance.inputs.allSatisfy { entry in
             (try? InputFile(path: entry.name).size) == entry.bytes
-                && (try? HDF5Source.headTailDigest(entry.name)) == entry.headTailDigest
+                && (try? InputFile.headTailDigest(entry.name)) == entry.headTailDigest
         }
     }
 }

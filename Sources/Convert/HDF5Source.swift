@@ -6,7 +6,7 @@ import Support
 /// An HDF5 file as an input of a conversion.
 final class HDF5Source: JetSource {
     let entry: InputEntry
-    let sliceRows: Int
+    let slices: SliceMap
     let worstSliceBytes: Int
     let slots: Int
     private let schema: SourceSchema
@@ -37,11 +37,12 @@ final class HDF5Source: JetSource {
         slots = padded?.slots ?? 0
         let bandRows = padded?.bandRows ?? Self.leastSliceRows
         bandsInSlice = max(1, (Self.leastSliceRows + bandRows - 1) / bandRows)
-        sliceRows = bandRows * bandsInSlice
+        let sliceRows = bandRows * bandsInSlice
+        slices = .equal(rows: sliceRows, of: rows)
         let jetBytes = schema.fields.filter { $0.role != .constituent }.reduce(0) { $0 + $1.type.width }
         worstSliceBytes = (padded?.estimatedBandBytes ?? 0) * bandsInSlice + sliceRows * jetBytes
         entry = InputEntry(
-            name: path, bytes: file.size, headTailDigest: try Self.headTailDigest(path), rows: rows,
+            name: path, bytes: file.size, headTailDigest: try InputFile.headTailDigest(path), rows: rows,
             layout: try JSONValue(encoding: Self.layout(file, schema, infos)))
     }
 
@@ -86,13 +87,6 @@ final class HDF5Source: JetSource {
         opened.update { $0 = nil }
     }
 
-    /// XXH3-64 of the first and the last 64 KiB.
-    static func headTailDigest(_ path: String) throws -> Digest {
-        let file = try InputFile(path: path)
-        let piece = min(file.size, 65_536)
-        return Digest(of: try file.read(at: 0, count: piece) + file.read(at: file.size - piece, count: piece))
-    }
-
     private static func check(_ infos: [String: HDF5DatasetInfo], _ schema: SourceSchema, _ path: String) throws {
         func fault(_ dataset: String, _ message: String, _ advice: String? = nil) -> ConvertError {
             ConvertError(.input, file: path, place: "dataset \(dataset)", message: message, advice: advice)
@@ -132,10 +126,10 @@ final class HDF5Source: JetSource {
     }
 
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {
-        let rows = rows(ofSlice: slice)
+        let rows = slices.rows(slice)
         let file = try open()
         var owners: [AnyObject] = []
-        var jetColumns: [UnsafeRawPointer] = []
+        var jetColumns: [UnsafeRawPointer?] = []
         for reader in file.dense {
             let targets = (0..<reader.columns).map { _ in AlignedBuffer(capacity: rows.count * reader.elementBytes)
             }
@@ -156,52 +150,10 @@ final class HDF5Source: JetSource {
                     end += Int(count)
                     offsets.append(end)
                 }
-                let columns = band.elementBytes.indices.compactMap { band.column($0).baseAddress }
+                let columns = band.elementBytes.indices.map { band.column($0).baseAddress }
                 bands.append(RowSlice.Band(rows: band.rows, offsets: offsets, columns: columns))
             }
         }
         return RowSlice(rows: rows, bands: bands, jetColumns: jetColumns, owners: owners)
-    }
-}
-
-/// What `export` needs to write an HDF5 file again.
-struct HDF5Layout: Codable {
-    /// A dataset.
-    struct Dataset: Codable {
-        var path: String
-        var type: ElementType
-        var shape: [Int]
-        var maxShape: [Int?]
-        var chunks: [Int]?
-        var deflate: Int?
-        var shuffle: Bool
-        var fletcher32: Bool
-        /// Filters that cannot be written again; the values are, without them.
-        var otherFilters: [String]?
-    }
-
-    /// An attribute of the file or of a dataset, as text: kept for people, not written again.
-    struct Attribute: Codable {
-        /// The dataset; empty for the file.
-        var of: String
-        var name: String
-        var type: String
-        var value: String
-    }
-
-    var datasets: [Dataset]
-    var attributes: [Attribute]?
-
-    init(infos: [HDF5DatasetInfo], attributes: [Attribute]) {
-        self.attributes = attributes.isEmpty ? nil : attributes
-        datasets = infos.compactMap { info in
-            guard let type = ElementType(rawValue: info.element.description) else { return nil }
-            let others = info.filters.filter { ![1, 2, 3].contains($0.id) }.map { "\($0.name) (\($0.id))" }
-            return Dataset(
-                path: info.path, type: type, shape: info.shape, maxShape: info.maxShape, chunks: info.chunkShape,
-                deflate: info.filters.first { $0.id == 1 }.map { Int($0.parameters.first ?? 4) },
-                shuffle: info.filters.contains { $0.id == 2 }, fletcher32: info.filters.contains { $0.id == 3 },
-                otherFilters: others.isEmpty ? nil : others)
-        }
     }
 }

@@ -1,4 +1,5 @@
 import HDF5File
+import ROOTFile
 import Shards
 import Support
 
@@ -8,12 +9,16 @@ import Support
 public protocol JetSource: Sendable {
     /// What the catalogue says of the input; rows taken are filled in by the plan.
     var entry: InputEntry { get }
-    /// Rows a slice; the last one may have fewer.
-    var sliceRows: Int { get }
+    /// Its slices.
+    var slices: SliceMap { get }
     /// Bytes that a slice takes in memory if every slot is filled.
     var worstSliceBytes: Int { get }
     /// Slots for constituents of a jet: a jet that fills them all may have been cut; 0 if there is no such limit.
     var slots: Int { get }
+    /// Columns of the schema that this input does not have; the schema allows them to be missing.
+    var absent: Set<String> { get }
+    /// What was found out in choosing rows.
+    var report: SourceReport { get }
     /// Reads a slice, with the memory of the worker that reads.
     /// - Throws: An error that names file, dataset and place.
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice
@@ -22,15 +27,27 @@ public protocol JetSource: Sendable {
 }
 
 extension JetSource {
-    /// The rows of a slice.
-    func rows(ofSlice slice: Int) -> Range<Int> {
-        slice * sliceRows..<min(entry.rows, (slice + 1) * sliceRows)
-    }
+    public var absent: Set<String> { [] }
+    public var report: SourceReport { SourceReport() }
+}
+
+/// What a source has to tell beside its rows.
+public struct SourceReport: Sendable {
+    /// Cuts in their order with what was left after each; nothing where all rows are taken.
+    public var cutFlow: [CutFlowEntry] = []
+    /// Generated events and their weights, of simulation.
+    public var generator: GeneratorSums?
+    /// What should be known of the input: columns and triggers that it does not have.
+    public var remarks: [String] = []
+
+    /// Nothing to tell.
+    public init() {}
 }
 
 /// What reading needs besides the result, kept from slice to slice and from input to input. Not Sendable: one worker owns it.
 public final class SourceScratch {
     let hdf5 = HDF5Scratch()
+    let root = ROOTScratch()
 
     /// Memory for one worker.
     public init() {}
@@ -46,19 +63,19 @@ public final class RowSlice: @unchecked Sendable {
         var rows: Range<Int>
         /// Where the constituents of each row begin, and where the last one's end; `rows.count + 1` numbers.
         var offsets: [Int]
-        /// The values of each constituent field, in the order of the encoding.
-        var columns: [UnsafeRawPointer]
+        /// The values of each constituent field in the order of the schema; nil for those that the input does not have.
+        var columns: [UnsafeRawPointer?]
     }
 
     /// Rows of the input.
     let rows: Range<Int>
     /// The rows in stretches, in order.
     let bands: [Band]
-    /// Values of each field with one value a jet, in the order of the encoding.
-    let jetColumns: [UnsafeRawPointer]
+    /// Values of each field with one value a jet, in the order of the schema; nil for those that the input does not have.
+    let jetColumns: [UnsafeRawPointer?]
     private let owners: [AnyObject]
 
-    init(rows: Range<Int>, bands: [Band], jetColumns: [UnsafeRawPointer], owners: [AnyObject]) {
+    init(rows: Range<Int>, bands: [Band], jetColumns: [UnsafeRawPointer?], owners: [AnyObject]) {
         self.rows = rows
         self.bands = bands
         self.jetColumns = jetColumns

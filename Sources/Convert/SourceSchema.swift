@@ -8,8 +8,10 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public var name: String
     /// What kind of files it describes.
     public var description: String
-    /// `hdf5`.
-    public var format: String
+    /// What reads the files.
+    public var format: Format
+    /// The tree of ROOT files, with the directories that lead to it.
+    public var tree: String?
     /// The datasets in the order of the stored columns.
     public var datasets: [SourceDataset]
     /// Datasets of the files that are left out on purpose; any other dataset that is not described is an error.
@@ -22,6 +24,33 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     /// Not together with `momenta`.
     public var forward: Forward?
 
+    /// The classes of jets, in the order of their numbers in the column that has `from` `class`; absent if there is none.
+    public var classes: [JetClass]?
+    /// The column, of type int64, that has `from` `folder` and holds the number of each jet's split; absent if splits are by hash.
+    public var split: String?
+    /// Names of the splits that it numbers; a folder belongs to the one that its name begins with.
+    public var splits: [String]?
+
+    /// Kinds of files.
+    public enum Format: String, Codable, Sendable {
+        /// HDF5: datasets with a row a jet.
+        case hdf5
+        /// ROOT: a tree with an entry a jet.
+        case root
+        /// ROOT: a tree with an entry an event, from which a selection takes jets with their constituents (PFNano).
+        case pfnano
+    }
+
+    /// A class of jets.
+    public struct JetClass: Codable, Sendable, Equatable {
+        /// Its name.
+        public var name: String
+        /// The column that is 1 for it and 0 for the others.
+        public var label: String
+        /// What names of files begin with that hold it, up to and with the first underscore.
+        public var prefix: String
+    }
+
     /// A dataset of the source.
     public struct SourceDataset: Codable, Sendable, Equatable {
         /// Its path in the file.
@@ -32,6 +61,8 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         public var role: ColumnRole
         /// Its columns; one column may stand for a dataset without that axis.
         public var columns: [SourceColumn]
+        /// Whether `export` writes it; absent: it does.
+        public var exported: Bool?
     }
 
     /// A column of a dataset.
@@ -46,6 +77,26 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         public var narrow: FieldStorage?
         /// Whether its range in each record batch is kept in the index.
         public var key: Bool?
+        /// The branch of a ROOT file; absent: the one of the column's name.
+        public var branch: String?
+        /// Where else it comes from than a branch.
+        public var from: Origin?
+        /// Whether files may lack it: then the dataset does too, and says so.
+        public var optional: Bool?
+        /// Set while a conversion knows that some input does not have it.
+        var isAbsent: Bool?
+
+        /// Where columns come from that are no branches.
+        public enum Origin: String, Codable, Sendable {
+            /// The number of the class, by labels or by the file's name.
+            case `class`
+            /// The number of the split, by the folder of the file.
+            case folder
+            /// The four-momenta that are computed from pt, eta, phi and mass of candidates.
+            case momentum
+            /// The generator: a branch that only simulation has.
+            case generator
+        }
     }
 
     /// Which columns make the four-momentum.
@@ -61,13 +112,20 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     }
 
     /// Names of the schemas that come with the program.
-    public static let builtIn = ["aspen-open-jets"]
+    public static let builtIn = ["aspen-open-jets", "jetclass", "pfnano"]
 
     /// The schema of this name, or the one in this file.
     /// - Throws: `ConvertError` with code `schema`.
     public init(named name: String) throws {
-        if name == "aspen-open-jets" {
-            try self.init(json: PackageResources.aspen_open_jets_json, file: "\(name).json")
+        let builtIn: [UInt8]? =
+            switch name {
+            case "aspen-open-jets": PackageResources.aspen_open_jets_json
+            case "jetclass": PackageResources.jetclass_json
+            case "pfnano": PackageResources.pfnano_json
+            default: nil
+            }
+        if let builtIn {
+            try self.init(json: builtIn, file: "\(name).json")
             return
         }
         guard Directory.exists(name) else {
@@ -89,7 +147,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         try check(file: file)
     }
 
-    private static func explain(_ error: any Error) -> String {
+    static func explain(_ error: any Error) -> String {
         switch error as? DecodingError {
         case .keyNotFound(let key, let context)?:
             "'\(key.stringValue)' is missing at \(context.codingPath.map(\.stringValue).joined(separator: "."))"
@@ -103,7 +161,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         func fault(_ place: String, _ message: String) -> ConvertError {
             ConvertError(.schema, file: file, place: place, message: message)
         }
-        guard format == "hdf5" else { throw fault("format", "is '\(format)', expected 'hdf5'") }
+        if format != .hdf5, tree == nil { throw fault("tree", "is missing: the tree of the ROOT files") }
         guard !datasets.isEmpty else { throw fault("datasets", "is empty") }
         var types: [String: (ElementType, ColumnRole)] = [:]
         let reserved = Set(
@@ -176,7 +234,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public var fields: [SourceField] {
         func fields(of datasets: [SourceDataset]) -> [SourceField] {
             datasets.flatMap { dataset in
-                dataset.columns.enumerated().map { index, column in
+                dataset.columns.enumerated().filter { $1.isAbsent != true }.map { index, column in
                     SourceField(
                         name: column.name, dataset: dataset.path, column: index, type: dataset.type, role: dataset.role)
                 }
@@ -188,6 +246,6 @@ public struct SourceSchema: Codable, Sendable, Equatable {
 
     /// The description of a column.
     func column(_ name: String) -> SourceColumn? {
-        datasets.lazy.flatMap(\.columns).first { $0.name == name }
+        datasets.lazy.flatMap(\.columns).first { $0.name == name && $0.isAbsent != true }
     }
 }

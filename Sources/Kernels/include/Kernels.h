@@ -10,6 +10,7 @@
 #include "ForwardKernels.h"
 #include "GatherKernels.h"
 #include "HDF5Kernels.h"
+#include "MomentumKernels.h"
 #include "ROOTKernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
