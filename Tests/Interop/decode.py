@@ -196,8 +196,8 @@ def table_fields(table):
     apply_exceptions(stored, table, counts, constituents, fields)
     if forward and forward["predictsEnergy"]:
         # Of the exact momenta, so its own exceptions come last.
-        *momenta, energy = forward["momentum"]
-        fields[energy] = forward_energy(stored, [fields[name] for name in momenta], forward["masses"])
+        *vector, energy = forward["momentum"]
+        fields[energy] = forward_energy(stored, [fields[name] for name in vector], forward["masses"])
         apply_exceptions(stored, table, counts, constituents, fields)
     return counts, {field["name"]: fields[field["name"]] for field in described["fields"]}
 
