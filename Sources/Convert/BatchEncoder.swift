@@ -257,7 +257,7 @@ final class BatchEncoder {
     private func splitRows(_ columns: JetColumns) -> [Int] {
         guard let splits else { return [] }
         var counts = splits.parts.map { _ in 0 }
-        let numbers = layout.eventFields.map { field in
+        let numbers = splits.columns.compactMap { name in fields.firstIndex { $0.name == name } }.map { field in
             KeyRanges.integers(fields[field].type, columns.bytes(of: field))
         }
         var event = numbers.map { _ in UInt64(0) }

@@ -41,8 +41,6 @@ struct StoredLayout: Sendable {
     let contents: [ColumnContent]
     /// Names of the key columns and their fields.
     let keys: [(name: String, field: Int)]
-    /// Fields that identify an event.
-    let eventFields: [Int]
     /// Fields px, py, pz, E, whose sum is the jet axis; nil if the schema names none.
     let momentum: [Int]?
 
@@ -71,7 +69,6 @@ struct StoredLayout: Sendable {
         momentum = (schema.momenta?.momentum ?? schema.forward?.momentum)?.compactMap { name in
             fields.firstIndex { $0.name == name }
         }
-        eventFields = (schema.event ?? []).compactMap { name in fields.firstIndex { $0.name == name } }
     }
 
     private static func source(_ field: SourceField) -> String { "\(field.dataset)[\(field.column)]" }

@@ -105,8 +105,8 @@ extension Catalogue {
     }
 
     /// Offsets buffers that several columns share; momenta on the lattice, or predicted from pt and angles, and folded flags;
-    /// exceptions beside narrowed columns.
-    public static let knownFeatures = ["shared-offsets", "lattice", "forward", "exceptions"]
+    /// exceptions beside narrowed columns; splits that a column numbers.
+    public static let knownFeatures = ["shared-offsets", "lattice", "forward", "exceptions", "stored-splits"]
 
     private static func explain(_ error: any Error) -> String {
         switch error as? DecodingError {

@@ -305,6 +305,8 @@ public struct CutFlowEntry: Codable, Sendable, Equatable {
     public var name: String
     /// Events or jets that passed.
     public var passed: Int
+    /// The name of the last entry: the jets of the dataset.
+    public static let taken = "jets taken"
 
     /// An entry from its parts.
     public init(name: String, passed: Int) {

@@ -63,7 +63,9 @@ public final class Dataset: Sendable {
         return ArrowSchema(fields: [])
     }
 
-    static func readCatalogue(_ directory: String) throws -> Catalogue {
+    /// The catalogue of the dataset in a directory, without its index or shards.
+    /// - Throws: `DatasetError` if there is no dataset, or its catalogue is damaged.
+    public static func readCatalogue(_ directory: String) throws -> Catalogue {
         let path = "\(directory)/\(Catalogue.fileName)"
         guard Directory.exists(path) else {
             guard Directory.isDirectory(directory) else {

@@ -50,7 +50,7 @@ public struct DatasetMerger: Sendable {
                 ? try Self.union(inputs, dataset.catalogue.provenance.inputs, path)
                 : inputs + dataset.catalogue.provenance.inputs
         }
-        for other in datasets.dropFirst().map(\.catalogue) { Self.add(other, to: &merged) }
+        for other in datasets.dropFirst().map(\.catalogue) { Self.add(other, to: &merged, sharesInputs: sharesInputs) }
         let index = BatchIndex(
             keys: first.keys, splits: first.splits?.parts.map(\.name) ?? [], shards: datasets.flatMap(\.index.shards))
         let indexBytes = try index.fileBytes()
@@ -117,7 +117,7 @@ public struct DatasetMerger: Sendable {
         }
     }
 
-    private static func add(_ other: Catalogue, to merged: inout Catalogue) {
+    private static func add(_ other: Catalogue, to merged: inout Catalogue, sharesInputs: Bool) {
         merged.rows += other.rows
         merged.constituents += other.constituents
         merged.bytes += other.bytes
@@ -133,10 +133,12 @@ public struct DatasetMerger: Sendable {
                 merged.columns[index].statistics = sum
             }
         }
-        for (index, cut) in other.cutFlow.enumerated() where merged.cutFlow.indices.contains(index) {
+        // Tasks of one conversion all count the same events, and only the jets that they took are their own.
+        for (index, cut) in other.cutFlow.enumerated()
+        where merged.cutFlow.indices.contains(index) && (!sharesInputs || cut.name == CutFlowEntry.taken) {
             merged.cutFlow[index].passed += cut.passed
         }
-        if let generator = other.generator {
+        if let generator = other.generator, !sharesInputs {
             var sum = merged.generator ?? GeneratorSums(match: generator.match)
             sum.add(generator)
             merged.generator = sum

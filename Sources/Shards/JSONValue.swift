@@ -43,6 +43,18 @@ public enum JSONValue: Codable, Sendable, Equatable {
         }
     }
 
+    /// The member of an object; nil if this is none or has none of that name.
+    public subscript(name: String) -> JSONValue? {
+        guard case .object(let members) = self else { return nil }
+        return members[name]
+    }
+
+    /// The text; nil if this is none.
+    public var string: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+
     /// The JSON form of a value.
     public init(encoding value: some Encodable) throws {
         self = try JSONDecoder().decode(JSONValue.self, from: CanonicalJSON.data(value, pretty: false))

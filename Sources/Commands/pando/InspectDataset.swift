@@ -77,12 +77,24 @@ struct InspectDataset {
             exceptions.isEmpty
                 ? ["none"] : exceptions.map { "\($0.field) \(Format.count($0.count)) (\(Format.percent($0.share)))" })
         if !summary.splits.isEmpty {
-            Page.heading("Splits by hash of \(list(summary.splitColumns))")
+            let rule = summary.splitRule == .hash ? "hash of" : "column"
+            Page.heading("Splits by \(rule) \(list(summary.splitColumns))")
             Page.words(summary.splits.map { "\($0.name) \(Format.count($0.rows)) (\(Format.percent($0.share)))" })
         }
         if !summary.cutFlow.isEmpty {
-            Page.heading("Cut flow")
-            Page.words(summary.cutFlow.map { "\($0.name) \(Format.count($0.passed))" })
+            Page.heading("Cut flow\(summary.selection.map { " of the selection \($0)" } ?? "")")
+            Page.table(CutFlowTable.of(summary.cutFlow))
+        }
+        if let sums = summary.generator {
+            Page.heading("Generator\(sums.match.map { ", jets matched with \($0)" } ?? "")")
+            Page.words([
+                "\(Format.count(Int(sums.events))) events", "sum of weights \(Format.five(sums.sumOfWeights))",
+                "of selected jets \(Format.five(sums.selectedSumOfWeights))",
+            ])
+        }
+        if !summary.remarks.isEmpty {
+            Page.heading("Remarks")
+            for remark in summary.remarks { Page.line("  \(remark)") }
         }
         if summary.fullJets > 0 {
             Page.heading(

@@ -104,8 +104,10 @@ public struct DatasetSummary: Encodable, Sendable {
     public var sample: Sample?
     public var exceptions: [Exceptions]
     public var splits: [Split]
-    /// The columns whose hash decides the split.
+    /// The columns that decide the split.
     public var splitColumns: [String]
+    /// Whether their hash does, or the number that they hold.
+    public var splitRule: Splits.Rule
     /// The name of the source schema.
     public var schema: String?
     public var command: String
@@ -113,7 +115,13 @@ public struct DatasetSummary: Encodable, Sendable {
     /// Versions of program and libraries that wrote it.
     public var writer: [String: String]
     public var inputs: [Input]
+    /// The name of the selection that chose events and jets; nil where all rows were taken.
+    public var selection: String?
     public var cutFlow: [CutFlowEntry]
+    /// Generated events and their weights, of simulation.
+    public var generator: GeneratorSums?
+    /// What should be known of the inputs: columns and triggers that they do not have.
+    public var remarks: [String]
     /// Jets that have as many constituents as the source has room for.
     public var fullJets: Int
     public var missing: [Gap]
@@ -169,9 +177,8 @@ public struct DatasetSummary: Encodable, Sendable {
             Split(name: $0.name, rows: $0.rows, share: Self.quotient($0.rows, catalogue.rows))
         }
         splitColumns = catalogue.splits?.columns ?? []
-        if case .object(let members) = catalogue.provenance.schema, case .string(let text)? = members["name"] {
-            schema = text
-        }
+        splitRule = catalogue.splits?.rule ?? .hash
+        schema = catalogue.provenance.schema["name"]?.string
         command = catalogue.provenance.command
         options = catalogue.provenance.options
         writer = catalogue.writer
@@ -180,7 +187,10 @@ public struct DatasetSummary: Encodable, Sendable {
                 name: $0.name, bytes: $0.bytes, headTailDigest: $0.headTailDigest, rows: $0.rows, firstRow: $0.firstRow,
                 rowsTaken: $0.rowsTaken)
         }
+        selection = catalogue.provenance.selection?["selection"]?["name"]?.string
         cutFlow = catalogue.cutFlow
+        generator = catalogue.generator
+        remarks = catalogue.remarks ?? []
         fullJets = catalogue.fullJets
         missing = catalogue.missing
         shards = catalogue.shards
