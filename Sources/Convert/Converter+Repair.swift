@@ -15,8 +15,12 @@ extension Converter {
     {
         let provenance = catalogue.provenance
         guard provenance.command == "convert", let schema = try? provenance.schema.decode(SourceSchema.self),
-            let options = ConversionOptions(decisive: provenance.options, threads: threads)
+            var options = ConversionOptions(decisive: provenance.options, threads: threads)
         else { return [:] }
+        if let selection = provenance.selection {
+            guard let choice = try? selection.decode(SelectionChoice.self) else { return [:] }
+            options.selection = choice
+        }
         for input in provenance.inputs {
             guard let file = try? InputFile(path: input.name), file.size == input.bytes,
                 try InputFile.headTailDigest(input.name) == input.headTailDigest

@@ -19,9 +19,10 @@ public struct Converter: Sendable {
     public let schema: SourceSchema
     /// Is told rows done and rows of all.
     public var progress: @Sendable (Int, Int) -> Void = { _, _ in }
+    /// Is told inputs looked at and inputs of all, before rows are.
+    public var preparing: @Sendable (Int, Int) -> Void = { _, _ in }
     /// Whether the work should stop.
     public var isInterrupted: @Sendable () -> Bool = { false }
-
     /// Is told at the end where the time of all threads went.
     public var measured: @Sendable (StageTimes) -> Void = { _ in }
 
@@ -31,20 +32,6 @@ public struct Converter: Sendable {
         self.output = output
         self.schema = schema
         self.options = options
-    }
-
-    /// The inputs opened, what is wrong with the others, and which rows go into which batch.
-    struct Preparation: Sendable {
-        var sources: [any JetSource]
-        var entries: [InputEntry]
-        var missing: [Gap]
-        var plan: BatchPlan
-        var interleave: Int
-        var window: Int
-        /// The schema without the columns that some input does not have.
-        var schema: SourceSchema
-        var reports: [SourceReport]
-        var remarks: [String]
     }
 
     /// What a conversion would do.
@@ -83,8 +70,8 @@ public struct Converter: Sendable {
         let layout = StoredLayout(schema: prepared.schema, encoding: encoding)
         let metadata = [KeyValue(key: "pando.encoding", value: try CanonicalJSON.text(layout.encoding))]
         let work = try Work(
-            entries: prepared.entries, options: options.decisive, schema: schema, encoding: layout.encoding,
-            writer: Self.versions)
+            entries: prepared.entries, options: options.decisive, schema: schema, selection: prepared.selection,
+            encoding: layout.encoding, writer: Self.versions)
         let writer = try DatasetWriter(
             directory: output,
             configuration: .init(
@@ -98,9 +85,8 @@ public struct Converter: Sendable {
             var times = opening.times
             times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
             let closing = StageClock(.write)
-            var features = ["exceptions"].filter { _ in layout.encoding.fields.contains { $0.storage != .plain } }
-            if layout.encoding.lattice != nil { features.append("lattice") }
-            if layout.encoding.forward != nil { features.append("forward") }
+            var features = layout.encoding.features
+            if splits?.rule == .value { features.append("stored-splits") }
             if options.sharesOffsets { features.append("shared-offsets") }
             let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
             let catalogue = try writer.finish(
@@ -108,8 +94,8 @@ public struct Converter: Sendable {
                     writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
                     provenance: Provenance(
                         command: "convert", options: options.decisive, schema: try JSONValue(encoding: schema),
-                        inputs: prepared.entries, selection: try options.selection.map { try JSONValue(encoding: $0) }),
-                    cutFlow: cutFlow(prepared) + [CutFlowEntry(name: "jets taken", passed: taken)],
+                        inputs: prepared.entries, selection: try prepared.selection.map { try JSONValue(encoding: $0) }),
+                    cutFlow: cutFlow(prepared) + [CutFlowEntry(name: CutFlowEntry.taken, passed: taken)],
                     missing: prepared.missing, features: features, generator: generator(prepared),
                     remarks: prepared.remarks), clock: closing)
             times.add(closing.times)
@@ -160,81 +146,6 @@ public struct Converter: Sendable {
 
     /// Program and libraries whose versions decide the bytes.
     static let versions = ["pando": Version.number, "libzstd": LibraryVersions.zstd, "liblz4": LibraryVersions.lz4]
-
-    private func prepare() throws -> Preparation {
-        guard !inputs.isEmpty else { throw ConvertError(.usage, file: output, message: "no inputs to convert") }
-        guard inputs.count <= Int(UInt16.max) else {
-            throw ConvertError(
-                .usage, file: output, message: "\(inputs.count) inputs are more than \(UInt16.max)",
-                advice: "convert them in parts and join these with 'pando index'")
-        }
-        var sources: [any JetSource] = []
-        var missing: [Gap] = []
-        for path in inputs {
-            if isInterrupted() { throw Self.interruption(output) }
-            do {
-                let source = try schema.open(path, options)
-                // The first ones are read at once; the others would run us out of descriptors.
-                if sources.count >= LayoutProbe.inputs { source.close() }
-                sources.append(source)
-            } catch {
-                guard options.skipsBadInput else { throw error }
-                missing.append(Gap(input: path, firstRow: nil, rows: nil, reason: "\(error)"))
-            }
-        }
-        var entries = sources.map(\.entry)
-        var left = options.limit ?? .max
-        for index in entries.indices {
-            let rows = entries[index].rows
-            var range = 0..<rows
-            if let task = options.task {
-                range =
-                    BatchPlan.share(rows, task.number, task.count)..<BatchPlan.share(rows, task.number + 1, task.count)
-            }
-            range = range.lowerBound..<range.lowerBound + min(left, range.count)
-            left -= range.count
-            entries[index].firstRow = range.lowerBound
-            entries[index].rowsTaken = range.count
-        }
-        let absent = sources.reduce(into: Set<String>()) { $0.formUnion($1.absent) }
-        let reports = sources.map(\.report)
-        let taken = entries.map { $0.firstRow..<$0.firstRow + $0.rowsTaken }
-        let worst = sources.map(\.worstSliceBytes).max() ?? 0
-        // Of each input mixed in, a slice that ends and one that begins are in memory at once.
-        let interleave = max(1, min(options.interleave, ConversionOptions.sliceMemory / max(1, 2 * worst)))
-        let plan = BatchPlan(taken: taken, batchRows: options.batchRows, interleave: interleave)
-        return Preparation(
-            sources: sources, entries: entries, missing: missing, plan: plan, interleave: interleave,
-            window: window(sources, interleave: interleave, worst: worst), schema: schema.without(absent),
-            reports: reports, remarks: Self.remarks(sources, absent))
-    }
-
-    /// What is to be said of the inputs, each thing once.
-    private static func remarks(_ sources: [any JetSource], _ absent: Set<String>) -> [String] {
-        var all: [String] = []
-        for column in absent.sorted() {
-            let lacking = sources.filter { $0.absent.contains(column) }
-            let where_ =
-                lacking.count == sources.count
-                ? "all inputs" : "\(lacking.count) of \(sources.count) inputs, first \(lacking[0].entry.name)"
-            all.append("no column \(column): \(where_) lack it")
-        }
-        for source in sources {
-            for remark in source.report.remarks where !all.contains(remark) { all.append(remark) }
-        }
-        return all
-    }
-
-    /// How many batches may be under way, so that the slices they need fit in the memory set aside for them.
-    private func window(_ sources: [any JetSource], interleave: Int, worst: Int) -> Int {
-        let slice = max(1, sources.map(\.slices.typicalRows).min() ?? 1)
-        let mixed = max(1, min(interleave, sources.count))
-        for window in stride(from: 2 * options.threads + 2, to: 1, by: -1) {
-            let slices = (window * options.batchRows / mixed + slice - 1) / slice + 1
-            if mixed * slices * worst <= ConversionOptions.sliceMemory { return window }
-        }
-        return 1
-    }
 
     /// Chooses the encoding by a look at the first rows.
     /// - Returns: Also the slices of inputs of the first group: they are used soon, and the window has room for them.
@@ -309,69 +220,5 @@ public struct Converter: Sendable {
 
     static func interruption(_ output: String) -> ConvertError {
         ConvertError(.interrupted, file: output, message: "stopped", advice: "run the same command again to go on")
-    }
-}
-
-/// What was begun in a directory: compared before it is continued.
-private struct Work: Codable, Sendable {
-    struct Input: Codable, Equatable, Sendable {
-        var entry: InputEntry
-        /// Nanoseconds since 1970. A change of an input between its head and its tail shows here only.
-        var modified: Int64
-    }
-
-    var inputs: [Input]
-    var options: [String: String]
-    var schema: SourceSchema
-    var encoding: JetEncoding
-    var writer: [String: String]
-
-    init(
-        entries: [InputEntry], options: [String: String], schema: SourceSchema, encoding: JetEncoding,
-        writer: [String: String]
-    ) throws {
-        inputs = try entries.map { Input(entry: $0, modified: try InputFile(path: $0.name).modified) }
-        self.options = options
-        self.schema = schema
-        self.encoding = encoding
-        self.writer = writer
-    }
-
-    /// What differs, in words.
-    func difference(from text: String) -> String {
-        guard let before = try? JSONDecoder().decode(Work.self, from: Data(text.utf8)) else {
-            return "it was begun by another version of the program"
-        }
-        for (old, new) in zip(before.inputs, inputs) where old != new {
-            if old.entry.name != new.entry.name {
-                return "it has the input \(old.entry.name) in place of \(new.entry.name)"
-            }
-            if old.entry.firstRow != new.entry.firstRow || old.entry.rowsTaken != new.entry.rowsTaken { continue }
-            return
-                "the input \(new.entry.name) has changed since (it had \(old.entry.bytes) bytes, now \(new.entry.bytes))"
-        }
-        if before.inputs.count != inputs.count { return "it has \(before.inputs.count) inputs, not \(inputs.count)" }
-        for (name, value) in before.options.sorted(by: { $0.key < $1.key }) where options[name] != value {
-            return "it has \(name) \(value), not \(options[name] ?? "none")"
-        }
-        if let name = options.keys.sorted().first(where: { before.options[$0] == nil }) { return "it has no \(name)" }
-        if before.writer != writer { return "it was begun by \(before.writer), this is \(writer)" }
-        return before.schema == schema ? "its encoding differs" : "its schema differs"
-    }
-}
-
-extension Converter {
-    /// Whether a dataset is what this conversion would make: the same inputs, options and schema.
-    public func matches(_ catalogue: Catalogue) throws -> Bool {
-        guard catalogue.provenance.command == "convert", catalogue.provenance.options == options.decisive,
-            catalogue.provenance.schema == (try JSONValue(encoding: schema))
-        else { return false }
-        let skipped = Set(catalogue.missing.filter { $0.firstRow == nil }.map(\.input))
-        let names = inputs.filter { !skipped.contains($0) }
-        guard names == catalogue.provenance.inputs.map(\.name) else { return false }
-        return catalogue.provenance.inputs.allSatisfy { entry in
-            (try? InputFile(path: entry.name).size) == entry.bytes
-                && (try? InputFile.headTailDigest(entry.name)) == entry.headTailDigest
-        }
     }
 }

@@ -43,17 +43,24 @@ struct HDF5Layout: Codable {
         }
     }
 
-    /// The layout that a source which is no HDF5 file is written with: that of the AspenOpenJets producer, gzip 4 for float32 and
-    /// chunks as h5py guesses them from the first write of at most 5,000 rows.
-    ///
-    /// - Parameter slots: Of constituents; 0 for as many as the largest jet of the dataset has.
-    init(schema: SourceSchema, rows: Int, slots: Int) {
-        datasets = schema.datasets.filter { $0.exported ?? true }.map { dataset in
-            let columns = dataset.columns.count
-            let shape = dataset.role == .constituent ? [rows, slots, columns] : [rows, columns]
+    /// The layout of `rows` rows of a dataset that was made from other than HDF5 files: that of the AspenOpenJets producer, gzip 4 for
+    /// all but event numbers, and chunks as h5py guesses them from a first write of at most 5,000 rows. Constituents have as many slots as the
+    /// selection takes at most, or as the largest jet of the dataset has.
+    /// - Throws: If the catalogue does not hold the source schema.
+    init(of catalogue: Catalogue, rows: Int) throws {
+        let schema = try catalogue.provenance.schema.decode(SourceSchema.self)
+        let selection = try catalogue.provenance.selection?.decode(SelectionChoice.self)
+        let largest = catalogue.columns.first { $0.name == StoredColumn.constituents }?.statistics?.maximum ?? 0
+        let slots = selection?.selection.constituents.most ?? max(1, Int(exactly: largest) ?? 1)
+        datasets = schema.datasets.compactMap { dataset in
+            let columns = catalogue.encoding.fields.count { $0.dataset == dataset.path }
+            guard dataset.exported ?? true, columns > 0 else { return nil }
+            let inner = dataset.role == .constituent ? [slots, columns] : [columns]
+            let first = [min(rows, Self.firstWrite)] + inner
             return Dataset(
-                path: dataset.path, type: dataset.type, shape: shape, maxShape: [nil] + shape.dropFirst().map { $0 },
-                chunks: nil, deflate: dataset.type == .float32 ? 4 : nil, shuffle: false, fletcher32: false)
+                path: dataset.path, type: dataset.type, shape: [rows] + inner, maxShape: [nil] + inner.map { $0 },
+                chunks: Self.guessedChunks(shape: first, width: dataset.type.width),
+                deflate: dataset.role == .event ? nil : 4, shuffle: false, fletcher32: false)
         }
         attributes = nil
     }

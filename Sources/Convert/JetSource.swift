@@ -37,7 +37,13 @@ public struct SourceReport: Sendable {
     public var cutFlow: [CutFlowEntry] = []
     /// Generated events and their weights, of simulation.
     public var generator: GeneratorSums?
-    /// What should be known of the input: columns and triggers that it does not have.
+    /// Triggers of the selection that it does not have, and that count as not fired.
+    public var missingTriggers: [String] = []
+    /// Filters of the selection that it does not have, and that count as passed.
+    public var missingFilters: [String] = []
+    /// Branches that the schema neither names nor ignores.
+    public var leftOut: [String] = []
+    /// What else should be known of the input.
     public var remarks: [String] = []
 
     /// Nothing to tell.

@@ -28,7 +28,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public var classes: [JetClass]?
     /// The column, of type int64, that has `from` `folder` and holds the number of each jet's split; absent if splits are by hash.
     public var split: String?
-    /// Names of the splits that it numbers; a folder belongs to the one that its name begins with.
+    /// Names of the splits that it numbers; a folder has the name of one, or that and a number (`train_100M`).
     public var splits: [String]?
 
     /// Kinds of files.

@@ -4,14 +4,14 @@ import Support
 extension SourceSchema {
     /// Opens an input.
     /// - Throws: An error that names the file and what does not fit.
-    func open(_ path: String, _ options: ConversionOptions) throws -> any JetSource {
+    func open(_ path: String, _ selection: SelectionChoice?) throws -> any JetSource {
         switch format {
         case .hdf5: try HDF5Source(path: path, schema: self)
         case .root: try TreeSource(path: path, schema: self)
         case .pfnano:
             try PFNanoSource(
                 path: path, schema: self,
-                choice: options.selection ?? SelectionChoice(selection: Selection(named: Selection.builtIn[0])))
+                choice: selection ?? SelectionChoice(selection: Selection(named: Selection.builtIn[0])))
         }
     }
 

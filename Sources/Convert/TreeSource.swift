@@ -44,8 +44,8 @@ final class TreeSource: JetSource {
             if origin.split == nil {
                 absent.insert(column)
                 report.remarks.append(
-                    "no splits: \(path) does not lie in a folder whose name begins with "
-                        + "\((schema.splits ?? []).joined(separator: ", "))")
+                    "no splits: not all inputs lie in folders "
+                        + (schema.splits ?? []).joined(separator: ", ") + " or such as train_100M")
             }
         }
         let labels = (schema.classes ?? []).map(\.label)
@@ -57,9 +57,9 @@ final class TreeSource: JetSource {
             }
             origin.jetClass = number
             absent.subtract(labels)
-            report.remarks.append(
-                "the labels of \(path) come from its name: \((schema.classes ?? [])[number].name)")
+            report.remarks.append("labels come from the names of the files that have none")
         }
+        report.leftOut = Self.leftOut(fresh, schema)
         self.origin = origin
         self.absent = absent
         self.report = report
@@ -69,7 +69,7 @@ final class TreeSource: JetSource {
         let file = try InputFile(path: path)
         entry = InputEntry(
             name: path, bytes: file.size, headTailDigest: try InputFile.headTailDigest(path), rows: entries,
-            layout: try JSONValue(encoding: HDF5Layout(schema: schema, rows: entries, slots: 0)))
+            layout: nil)
     }
 
     private static func open(_ path: String, _ schema: SourceSchema) throws -> (Opened, missing: Set<String>) {
@@ -97,6 +97,13 @@ final class TreeSource: JetSource {
         return (opened, missing)
     }
 
+    /// Branches that become no column and are no counters of others.
+    private static func leftOut(_ opened: Opened, _ schema: SourceSchema) -> [String] {
+        let all = opened.tree.branchNames, counters = Set(all.map { "n" + $0 })
+        let known = Set(opened.columns.map(\.name)).union(schema.ignore ?? [])
+        return all.filter { !known.contains($0) && !counters.contains($0) }
+    }
+
     private static func check(_ found: ROOTColumn, fits field: SourceField, _ path: String) throws {
         let isRight = found.element.elementType == field.type && found.shape.isEmpty
         guard isRight, found.isJagged == (field.role == .constituent) else {
@@ -116,15 +123,15 @@ final class TreeSource: JetSource {
         return schema.classes?.firstIndex { $0.prefix == prefix }
     }
 
-    /// The split that a folder of the path tells, the innermost first.
+    /// The split that the folder of a file tells, or the one above: `train`, or as JetClass has it `train_100M`.
     private static func split(_ path: String, _ schema: SourceSchema) -> Int? {
-        let folders = URL(fileURLWithPath: path).standardizedFileURL.pathComponents.dropLast().reversed()
+        let folders = URL(fileURLWithPath: path).standardizedFileURL.pathComponents.dropLast().suffix(2).reversed()
         for folder in folders {
-            if let found = schema.splits?.firstIndex(where: { name in
-                folder.hasPrefix(name) && !(folder.dropFirst(name.count).first?.isLetter ?? false)
-            }) {
-                return found
+            let found = schema.splits?.firstIndex { name in
+                folder == name
+                    || folder.hasPrefix(name + "_") && (folder.dropFirst(name.count + 1).first?.isNumber ?? false)
             }
+            if let found { return found }
         }
         return nil
     }

@@ -9,14 +9,19 @@ import Support
 struct ConvertCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "convert",
-        abstract: "Convert HDF5 files of jets to a dataset of compressed columnar shards.",
+        abstract: "Convert HDF5 or ROOT files of jets to a dataset of compressed columnar shards.",
         discussion: """
             Nothing is lost: each batch is decoded again and compared with the source bit for bit before it is written.
             Killed or stopped, run the same command again: it goes on behind the last finished shard.
 
+            AspenOpenJets HDF5 files and JetClass ROOT files are taken as they are. From PFNano ROOT files the jets of
+            a selection are taken (--selection), and the cut flow is told.
+
             EXAMPLE
               pando convert aoj/*.h5 aoj.pando
               pando convert @files.txt aoj.pando --task 3/100
+              pando convert jetclass/*/*.root jetclass.pando
+              pando convert --golden golden.json pfnano/*.root pfnano.pando
             """)
 
     @Argument(
@@ -24,8 +29,17 @@ struct ConvertCommand: ParsableCommand {
             "Input files, then the directory of the dataset. @list.txt names a file with one input a line.",
             valueName: "input> ... <output"))
     var paths: [String]
-    @Option(help: "What the inputs hold: a name or a JSON file.")
-    var schema = "aspen-open-jets"
+    @Option(
+        help:
+            "What the inputs hold: aspen-open-jets, jetclass, pfnano or a JSON file; default: what fits the first input."
+    )
+    var schema: String?
+    @Option(help: "Which events and jets of PFNano files are taken: a name or a JSON file; default: aoj-2016.")
+    var selection: String?
+    @Option(help: "Take only luminosity blocks that this JSON file certifies; both ends of its ranges count.")
+    var golden: String?
+    @Option(help: "Take only jets that match a generated top, W, Z or H.")
+    var match: String?
     @Option(help: "Codec of the shards: zstd, lz4 or none.")
     var codec = "zstd"
     @Option(help: "Level of zstd; 1 is faster and 1% larger.")
@@ -44,7 +58,7 @@ struct ConvertCommand: ParsableCommand {
         help: ArgumentHelp(
             "Convert part I of N of every input, I from 0 on; join the parts with 'pando index'.", valueName: "I/N"))
     var task: String?
-    @Option(help: "Shares of the splits, by hash of the event.")
+    @Option(help: "Shares of the splits, by hash of the event. JetClass keeps the splits of its folders.")
     var splits = "train=0.8,val=0.1,test=0.1"
     @Option(help: "Offsets buffers of list columns: shared (smaller) or separate.")
     var offsets = "shared"
@@ -65,6 +79,9 @@ struct ConvertCommand: ParsableCommand {
         guard paths.count >= 2 else { throw ValidationError("name at least one input and the output") }
         guard ["shared", "separate"].contains(offsets) else { throw ValidationError("--offsets is shared or separate") }
         guard ["fail", "skip"].contains(onBadInput) else { throw ValidationError("--on-bad-input is fail or skip") }
+        guard match.map({ GeneratorMatch(rawValue: $0) != nil }) ?? true else {
+            throw ValidationError("--match is \(GeneratorMatch.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
         _ = try options()
     }
 
@@ -108,8 +125,15 @@ struct ConvertCommand: ParsableCommand {
     func run() throws {
         let inputs = try InputList.expand(Array(paths.dropLast()))
         guard let output = paths.last else { return }
-        let schema = try SourceSchema(named: schema)
-        var converter = Converter(inputs: inputs, output: output, schema: schema, options: try options())
+        let schema = try schema.map { try SourceSchema(named: $0) } ?? SourceSchema.fitting(first: inputs)
+        var options = try options()
+        options.selection = try choice(schema)
+        var converter = Converter(inputs: inputs, output: output, schema: schema, options: options)
+        let looking = Progress("looking at", unit: "inputs", quiet: quiet)
+        converter.preparing = { done, all in
+            looking.show(done, of: all)
+            if done == all { looking.finish() }
+        }
         let progress = Progress("converting", unit: "jets", quiet: quiet)
         converter.progress = { progress.show($0, of: $1) }
         Interruption.listen()
@@ -128,11 +152,26 @@ struct ConvertCommand: ParsableCommand {
             throw error
         }
         try report(catalogue, output, seconds: progress.elapsed)
+        for remark in catalogue.remarks ?? [] where !quiet { Console.warning(remark) }
         for gap in catalogue.missing {
             let what = gap.rows.map { "rows \(gap.firstRow ?? 0)..<\((gap.firstRow ?? 0) + $0)" } ?? "all of it"
             Console.warning("\(gap.input): \(what) left out: \(gap.reason)")
         }
         if !catalogue.missing.isEmpty { throw ExitCode(3) }
+    }
+
+    /// Which events and jets are taken, of inputs that hold events.
+    private func choice(_ schema: SourceSchema) throws -> SelectionChoice? {
+        guard schema.format == .pfnano else {
+            for (option, value) in [("--selection", selection), ("--golden", golden), ("--match", match)]
+            where value != nil {
+                throw ValidationError("\(option) is for PFNano files, and the schema is '\(schema.name)'")
+            }
+            return nil
+        }
+        return SelectionChoice(
+            selection: try Selection(named: selection ?? Selection.builtIn[0]),
+            golden: try golden.map { try GoldenJSON(path: $0) }, match: match.flatMap { GeneratorMatch(rawValue: $0) })
     }
 
     /// Schedulers start the same work twice: that is no failure, and no file of the dataset is touched.
@@ -158,6 +197,9 @@ struct ConvertCommand: ParsableCommand {
         var peakMemory: Int
         var missing: [Gap]
         var fingerprint: Digest
+        var cutFlow: [CutFlowEntry]
+        var generator: GeneratorSums?
+        var remarks: [String]
 
         init(catalogue: Catalogue, output: String, seconds: Double) {
             self.output = output
@@ -170,6 +212,9 @@ struct ConvertCommand: ParsableCommand {
             peakMemory = Machine.peakMemory
             missing = catalogue.missing
             fingerprint = catalogue.fingerprint
+            cutFlow = catalogue.cutFlow
+            generator = catalogue.generator
+            remarks = catalogue.remarks ?? []
         }
     }
 
@@ -186,6 +231,8 @@ struct ConvertCommand: ParsableCommand {
                 + "\(catalogue.shards.count) shard\(catalogue.shards.count == 1 ? "" : "s"), \(Format.bytes(outcome.bytes)) "
                 + "(\(String(format: "%.3f", outcome.ratio)) of the inputs), \(Format.duration(seconds)), \(Format.count(rate)) jets/s"
         )
+        guard catalogue.provenance.selection != nil else { return }
+        Page.table(CutFlowTable.of(catalogue.cutFlow))
     }
 
     private func show(_ forecast: Converter.Forecast) throws {
@@ -203,69 +250,5 @@ struct ConvertCommand: ParsableCommand {
             "\(Format.count(forecast.rows)) jets in \(forecast.batches) record batches of up to \(batchRows), \(forecast.interleave) inputs at once"
         )
         print(forecast.columns.map { "  \($0[0]): \($0[1])" }.joined(separator: "\n"))
-    }
-}
-
-/// Arguments that stand for numbers.
-enum Sizes {
-    /// `64MiB`, `100MB`, `4096`.
-    static func bytes(_ text: String) -> Int? {
-        let units: [(String, Int)] = [
-            ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("kB", 1000), ("KB", 1000), ("MB", 1_000_000),
-            ("GB", 1_000_000_000), ("B", 1),
-        ]
-        for (name, factor) in units where text.hasSuffix(name) {
-            guard let number = Int(text.dropLast(name.count)), number >= 0 else { return nil }
-            let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
-            return overflow ? nil : bytes
-        }
-        return Int(text)
-    }
-
-    /// `train=0.8,val=0.1,test=0.1`; the shares add up to 1.
-    static func splits(_ text: String) throws -> [(name: String, share: Double)] {
-        let parts = try text.split(separator: ",").map { part in
-            let words = part.split(separator: "=")
-            guard words.count == 2, words[0].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }),
-                let share = Double(words[1]), share >= 0, share <= 1
-            else {
-                throw ValidationError("--splits is like train=0.8,val=0.1,test=0.1")
-            }
-            return (name: String(words[0]), share: share)
-        }
-        guard !parts.isEmpty, abs(parts.reduce(0) { $0 + $1.share } - 1) < 1e-6,
-            Set(parts.map(\.name)).count == parts.count
-        else {
-            throw ValidationError("--splits need different names and shares that add up to 1")
-        }
-        return parts
-    }
-}
-
-/// Inputs as they are given: files and lists of files.
-enum InputList {
-    /// Replaces `@list.txt` by the lines of that file; empty lines and those that begin with # are left out.
-    static func expand(_ paths: [String]) throws -> [String] {
-        try paths.flatMap { path -> [String] in
-            if let scheme = ["root://", "https://", "http://", "s3://"].first(where: path.hasPrefix) {
-                throw ConvertError(
-                    .input, file: path, message: "\(scheme) is not read directly",
-                    advice: "copy the file to a local disk (xrdcp, curl) or name its path on a mounted file system")
-            }
-            guard path.hasPrefix("@") else { return [path] }
-            let name = String(path.dropFirst())
-            let text = String(decoding: try InputFile(path: name).readAll(limit: 1 << 28), as: UTF8.self)
-            return text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-                .filter { !$0.isEmpty && !$0.hasPrefix("#") }
-        }
-    }
-}
-
-/// Bytes of a dataset's directory.
-enum DatasetSize {
-    /// All files: shards, index, catalogue, parity.
-    static func all(_ directory: String) -> Int {
-        let names = (try? FileManager.default.subpathsOfDirectory(atPath: directory)) ?? []
-        return names.reduce(0) { $0 + ((try? InputFile(path: "\(directory)/\($1)").size) ?? 0) }
     }
 }

@@ -9,13 +9,21 @@ struct ExportCommand: ParsableCommand {
         commandName: "export",
         abstract: "Give the input files back: the same datasets, byte for byte, with their chunks and filters.",
         discussion: """
+            ROOT files come back as HDF5 files: those of PFNano with the datasets of AspenOpenJets, those of JetClass with
+            the branches of a kind in one dataset each.
+
             EXAMPLE
               pando export aoj.pando originals/
+              pando export aoj.pando aoj.h5
             """)
 
     @Argument(help: "The directory of the dataset.")
     var dataset: String
-    @Argument(help: "The directory for the files; it is made if it is not there. Files that exist are not touched.")
+    @Argument(
+        help: """
+            The directory for the files, which is made if it is not there; or NAME.h5 for one file with the jets of all \
+            inputs, one after the other. Files that exist are not touched.
+            """)
     var output: String
     @Flag(name: .shortAndLong, help: "No progress.")
     var quiet = false

@@ -36,7 +36,9 @@ struct PFNanoBranches: Sendable {
     let links: (jet: Int, candidate: Int)
     let kinematics: [Int]
     let absent: Set<String>
-    let remarks: [String]
+    /// Triggers and filters of the selection that the tree does not have.
+    let missingTriggers: [String]
+    let missingFilters: [String]
 
     /// - Throws: `ConvertError` with code `input` that names a needed branch that is missing or of another kind; `ROOTError`.
     init(_ tree: ROOTTree, _ schema: SourceSchema, _ choice: SelectionChoice, path: String) throws {
@@ -58,21 +60,16 @@ struct PFNanoBranches: Sendable {
                     advice: error.advice)
             }
         }
-        var missing: [String] = []
-        func flags(_ names: [String], _ meaning: String) throws -> [ROOTColumn] {
-            let found = try names.filter(tree.hasBranch).map { try needed($0, jagged: false, Self.booleans) }
-            let lacking = names.filter { !tree.hasBranch($0) }
-            if !lacking.isEmpty {
-                missing.append(
-                    "\(path): no branches for \(lacking.count) \(meaning): \(lacking.joined(separator: ", "))")
-            }
-            return found
+        func flags(_ names: [String]) throws -> [ROOTColumn] {
+            try names.filter(tree.hasBranch).map { try needed($0, jagged: false, Self.booleans) }
         }
         certifying =
             try choice.golden == nil
             ? [] : ["run", "luminosityBlock"].map { try needed($0, jagged: false, [.uint32, .int32]) }
-        triggers = try flags(selection.triggers, "triggers, which count as not fired")
-        filters = try flags(selection.filters, "filters, which count as passed")
+        triggers = try flags(selection.triggers)
+        filters = try flags(selection.filters)
+        missingTriggers = selection.triggers.filter { !tree.hasBranch($0) }
+        missingFilters = selection.filters.filter { !tree.hasBranch($0) }
         cuts = try selection.cuts.map { try needed($0.branch, jagged: true, Self.numbers) }
         if choice.match != nil {
             let jets = try ["eta", "phi"].map { try needed("\(selection.jets)_\($0)", jagged: true, [.float32]) }
@@ -111,10 +108,9 @@ struct PFNanoBranches: Sendable {
             let found = try needed(name, jagged: isJet || isCandidate, Self.numbers)
             guard (field.role == .constituent) == isCandidate, Self.converts(found.element, to: field.type) else {
                 throw ConvertError(
-                    .schema, file: schema.name, place: "column \(column.name)",
-                    message:
-                        "of type \(field.type.rawValue) cannot come from \(name) of \(path), which holds \(found.typeName)"
-                )
+                    .input, file: path, place: "branch \(name)",
+                    message: "holds \(found.typeName), from which column \(column.name) of type "
+                        + "\(field.type.rawValue)\(field.role == .constituent ? " of constituents" : "") cannot come")
             }
             places.append(isCandidate ? .candidate(values.count) : isJet ? .jet(values.count) : .event(values.count))
             values.append(found)
@@ -131,7 +127,6 @@ struct PFNanoBranches: Sendable {
         self.values = values
         self.places = places
         self.absent = absent
-        remarks = missing
     }
 
     private static let booleans: [ROOTElement] = [.bool, .uint8, .int8]

@@ -52,12 +52,12 @@ final class PFNanoSource: JetSource {
         var report = SourceReport()
         report.cutFlow = chooser.cutFlow
         report.generator = sums
-        report.remarks = branches.remarks
+        report.missingTriggers = branches.missingTriggers
+        report.missingFilters = branches.missingFilters
         self.report = report
         entry = InputEntry(
             name: path, bytes: try InputFile(path: path).size, headTailDigest: try InputFile.headTailDigest(path),
-            rows: rows.last ?? 0,
-            layout: try JSONValue(encoding: HDF5Layout(schema: schema, rows: rows.last ?? 0, slots: slots)))
+            rows: rows.last ?? 0, layout: nil)
     }
 
     /// What the tree `Runs` of simulation sums up over the generated events; nil in data.

@@ -76,13 +76,13 @@ public struct Selection: Codable, Sendable, Equatable {
     }
 
     /// Names of the selections that come with the program.
-    public static let builtIn = ["aspen-open-jets-2016"]
+    public static let builtIn = ["aoj-2016"]
 
     /// The selection of this name, or the one in this file.
     /// - Throws: `ConvertError` with code `schema`.
     public init(named name: String) throws {
-        if name == "aspen-open-jets-2016" {
-            try self.init(json: PackageResources.aspen_open_jets_2016_json, file: "\(name).json")
+        if name == "aoj-2016" {
+            try self.init(json: PackageResources.aoj_2016_json, file: "\(name).json")
             return
         }
         guard Directory.exists(name) else {
