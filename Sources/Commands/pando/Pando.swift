@@ -26,6 +26,7 @@ struct Pando: ParsableCommand {
             RepairCommand.self,
             IndexCommand.self,
             ExportCommand.self,
+            CompositionCommand.self,
             BenchCommand.self,
         ])
 
