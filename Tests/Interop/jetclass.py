@@ -1,4 +1,4 @@
-"""Makes HDF5 files that hold jets as JetClass does: momenta of full precision, angles to the jet, flags in place of codes."""
+"""Makes files that hold jets as JetClass does: momenta of full precision, angles to the jet, flags in place of codes."""
 import json
 
 import h5py
@@ -12,6 +12,15 @@ ANGLES = ["part_deta", "part_dphi"]
 TRACKS = ["part_d0val", "part_d0err", "part_dzval", "part_dzerr"]
 FLAGS = ["part_isChargedHadron", "part_isNeutralHadron", "part_isPhoton", "part_isElectron", "part_isMuon"]
 FLOATS = MOMENTA + ANGLES + TRACKS + ["part_charge"]
+LABELS = {
+    "label_QCD": np.float32, **{f"label_{name}": bool for name in ("Hbb", "Hcc", "Hgg", "H4q", "Hqql")},
+    **{f"label_{name}": np.int32 for name in ("Zqq", "Wqq", "Tbqq", "Tbl")},
+}
+PREFIXES = [
+    "ZJetsToNuNu_", "HToBB_", "HToCC_", "HToGG_", "HToWW4Q_", "HToWW2Q1L_", "ZToQQ_", "WToQQ_", "TTBar_", "TTBarLep_",
+]
+AUX = ["aux_genpart_eta", "aux_genpart_phi", "aux_genpart_pid", "aux_genpart_pt", "aux_truth_match"]
+TAUS = ["jet_tau1", "jet_tau2", "jet_tau3", "jet_tau4"]
 JETS = ["jet_pt", "jet_eta", "jet_phi", "jet_energy", "jet_nparticles", "jet_sdmass"]
 MASSES = [0.13957, 0, 0, 0.000511, 0.10566, 0]
 
@@ -109,3 +118,24 @@ def noise(seed, rows, slots=60):
     small = random.random(flags.shape) < 0.8
     flags[small] = random.integers(-1, 3, small.sum())
     return aoj.random_bits(random, (rows, len(JETS))), aoj.random_bits(random, (rows, slots, len(FLOATS))), flags
+
+
+def write_root(path, seed, rows, labels, slots=60, without=(), **options):
+    """Writes a ROOT file with the branches of JetClass, as jagged leaves, by uproot. Labels: a number of a class for each jet."""
+    import awkward as ak
+    import uproot
+
+    jets, parts, flags = made(seed, rows, slots)
+    random = np.random.default_rng(seed + 1)
+    real = parts[..., 3] > 0
+    counts = real.sum(1)
+    columns = {name: ak.unflatten(parts[..., number][real], counts) for number, name in enumerate(FLOATS)}
+    columns |= {name: ak.unflatten(flags[..., number][real], counts) for number, name in enumerate(FLAGS)}
+    columns |= {name: jets[:, number] for number, name in enumerate(JETS)}
+    columns |= {name: random.random(rows).astype(np.float32) for name in TAUS + AUX}
+    columns["jet_nparticles"] = counts.astype(np.float32)
+    columns |= {name: (np.asarray(labels) == number).astype(kind) for number, (name, kind) in enumerate(LABELS.items())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with uproot.recreate(path, **options) as file:
+        file.mktree("tree", {name: values for name, values in columns.items() if name not in without})
+    return path

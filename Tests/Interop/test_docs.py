@@ -9,6 +9,8 @@ import sys
 import h5py
 import pytest
 
+import jetclass
+import pfnano
 from conftest import BINARY, ROOT, SAMPLE, has_command
 
 BLOCK = re.compile(r"<!-- tested -->\n```(sh|python)\n(.*?)```", re.DOTALL)
@@ -22,6 +24,15 @@ def workplace(folder):
     (folder / "aoj").mkdir()
     for name in "ab":
         shutil.copy(SAMPLE, folder / f"aoj/{name}.h5")
+    for number, prefix in enumerate(jetclass.PREFIXES[:2]):
+        jetclass.write_root(folder / f"jetclass/train/{prefix}000.root", number, 40, [number] * 40)
+    jetclass.write_root(folder / "TTBar_000.root", 8, 40, [8] * 40)
+    (folder / "pfnano").mkdir()
+    for number, name in enumerate("ab"):
+        pfnano.simple(folder / f"pfnano/{name}.root", number)
+    (folder / "mc").mkdir()
+    pfnano.simple(folder / "mc/tth.root", 3, simulation=True)
+    (folder / "golden.json").write_text('{"278820": [[1, 400]], "279667": [[1, 400]]}')
     return {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "NO_COLOR": "1"}
 
 
@@ -46,11 +57,13 @@ def test_what_a_page_shows_runs(page, tmp_path):
 
 def test_examples_in_the_help_run(tmp_path):
     environment = workplace(tmp_path)
-    names = ["convert", "inspect", "verify", "repair", "index", "export"]  # in an order in which they can be typed
+    names = ["convert", "inspect", "verify", "repair", "index", "export", "composition"]  # in an order in which they can be typed
     (tmp_path / "files.txt").write_text("aoj/a.h5\naoj/b.h5\n")
     for part in range(3):
         command = [BINARY, "convert", "--quiet", SAMPLE, tmp_path / f"part{part}.pando", "--task", f"{part}/3"]
         subprocess.run(command, check=True)
+    for name, source, match in ("jetht", "pfnano/a", []), ("tth", "mc/tth", ["--match", "top"]), ("w400", "mc/tth", ["--match", "W"]):
+        subprocess.run([BINARY, "convert", "-q", tmp_path / f"{source}.root", tmp_path / f"{name}.pando", *match], check=True)
     shown = []
     for name in filter(has_command, names):
         text = subprocess.run([BINARY, name, "--help"], capture_output=True, text=True, check=True).stdout
