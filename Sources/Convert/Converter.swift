@@ -48,6 +48,10 @@ public struct Converter: Sendable {
         public var interleave: Int
         /// Columns with their types.
         public var columns: [[String]]
+        /// The cuts with what would be left after each.
+        public var cutFlow: [CutFlowEntry]
+        /// What should be known of the inputs.
+        public var remarks: [String]
     }
 
     /// Finds out what would be done, without writing.
@@ -57,7 +61,8 @@ public struct Converter: Sendable {
         return Forecast(
             inputs: prepared.entries, missing: prepared.missing, rows: prepared.entries.reduce(0) { $0 + $1.rowsTaken },
             batches: prepared.plan.batchCount, interleave: prepared.interleave,
-            columns: layout.columns.map { [$0.name, $0.type.description] })
+            columns: layout.columns.map { [$0.name, $0.type.description] }, cutFlow: cutFlow(prepared),
+            remarks: prepared.remarks)
     }
 
     /// Converts.
@@ -88,14 +93,13 @@ public struct Converter: Sendable {
             var features = layout.encoding.features
             if splits?.rule == .value { features.append("stored-splits") }
             if options.sharesOffsets { features.append("shared-offsets") }
-            let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
             let catalogue = try writer.finish(
                 .init(
                     writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
                     provenance: Provenance(
                         command: "convert", options: options.decisive, schema: try JSONValue(encoding: schema),
                         inputs: prepared.entries, selection: try prepared.selection.map { try JSONValue(encoding: $0) }),
-                    cutFlow: cutFlow(prepared) + [CutFlowEntry(name: CutFlowEntry.taken, passed: taken)],
+                    cutFlow: cutFlow(prepared),
                     missing: prepared.missing, features: features, generator: generator(prepared),
                     remarks: prepared.remarks), clock: closing)
             times.add(closing.times)
@@ -115,8 +119,11 @@ public struct Converter: Sendable {
                 flow[index].passed += cut.passed
             }
         }
-        guard flow.isEmpty else { return flow }
-        return [CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows })]
+        if flow.isEmpty {
+            flow = [CutFlowEntry(name: "jets in the inputs", passed: prepared.entries.reduce(0) { $0 + $1.rows })]
+        }
+        let taken = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
+        return flow + [CutFlowEntry(name: CutFlowEntry.taken, passed: taken)]
     }
 
     private func generator(_ prepared: Preparation) -> GeneratorSums? {

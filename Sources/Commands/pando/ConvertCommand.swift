@@ -250,5 +250,7 @@ struct ConvertCommand: ParsableCommand {
             "\(Format.count(forecast.rows)) jets in \(forecast.batches) record batches of up to \(batchRows), \(forecast.interleave) inputs at once"
         )
         print(forecast.columns.map { "  \($0[0]): \($0[1])" }.joined(separator: "\n"))
+        Page.table(CutFlowTable.of(forecast.cutFlow))
+        for remark in forecast.remarks { Console.warning(remark) }
     }
 }
