@@ -1,6 +1,22 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+// LIBTORCH=<prefix> builds against another libtorch than Debian's: <prefix>/include and <prefix>/lib. Only what trains or generates links it.
+let libtorch = Context.environment["LIBTORCH"].flatMap { $0.isEmpty ? nil : $0 }
+var torchHeaders: [CXXSetting] = []
+var torchLibraries: [LinkerSetting] = [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
+if let libtorch {
+    torchHeaders = [
+        .unsafeFlags(["-isystem", libtorch + "/include", "-isystem", libtorch + "/include/torch/csrc/api/include"])
+    ]
+    torchLibraries.append(.unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]))
+    if Context.environment["LIBTORCH_CUDA"] == "1" {
+        // Its kernels register themselves when it is loaded; nothing names it.
+        torchLibraries.append(
+            .unsafeFlags(["-Xlinker", "--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Xlinker", "--as-needed"]))
+    }
+}
+
 let package = Package(
     name: "pando",
     products: [
@@ -49,8 +65,15 @@ let package = Package(
             dependencies: ["Support", "Kernels", "CDeflate", "CLZMA", "CLZ4", "CZstd", "CXXHash"],
             path: "Sources/Formats/ROOTFile"
         ),
+        .target(name: "SafeTensors", dependencies: ["Support", "CDeflate"], path: "Sources/Formats/SafeTensors"),
         .target(name: "Support", dependencies: ["CXXHash"]),
         .target(name: "Kernels"),
+
+        // libtorch.
+        .target(
+            name: "CTorch", path: "Sources/Bindings/CTorch", cxxSettings: torchHeaders, linkerSettings: torchLibraries),
+        .target(name: "Torch", dependencies: ["CTorch"], path: "Sources/Bindings/Torch"),
+        .target(name: "Model", dependencies: ["Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support"]),
 
         // System libraries.
         .systemLibrary(
@@ -95,7 +118,10 @@ let package = Package(
             dependencies: [
                 "Loader", "Convert", "Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "TestSupport",
             ]),
+        .testTarget(name: "ModelTests", dependencies: ["Model", "Torch", "SafeTensors", "Support", "TestSupport"]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    // libtorch 1.13 is C++17 only, 2.x C++20 only.
+    cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20
 )

@@ -1,0 +1,204 @@
+// What jagged batches need: attention within jets, the loss of a large vocabulary without all of its logits, nearest codes.
+#include "Guard.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+using namespace ct;
+
+namespace {
+// So many jets of about one length are padded to the longest of them: small enough for the cache.
+constexpr int64_t bucketJets = 8;
+constexpr double never = -std::numeric_limits<double>::infinity();
+
+at::Tensor indices(const std::vector<int64_t> &values) {
+    auto t = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+    std::copy(values.begin(), values.end(), t.data_ptr<int64_t>());
+    return t;
+}
+
+struct Attention {
+    at::Tensor q, k, v;
+    int64_t heads;
+    bool causal;
+    double dropout;
+
+    // Attention of some jets, padded to the longest; rows come back in the order of `jets`.
+    at::Tensor operator()(const std::vector<int64_t> &jets, const int64_t *offsets, const int64_t *visible) const {
+        const int64_t count = static_cast<int64_t>(jets.size()), width = q.size(1), depth = width / heads;
+        int64_t length = 0;
+        for (int64_t jet : jets) length = std::max(length, offsets[jet + 1] - offsets[jet]);
+        std::vector<int64_t> padded(count * length, offsets[jets[0]]), real;
+        auto seen = at::full({count, 1, 1, length}, 0.0, q.options().dtype(at::kFloat).requires_grad(false));
+        float *bias = seen.data_ptr<float>();
+        bool hides = false;
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t first = offsets[jets[i]], n = offsets[jets[i] + 1] - first, last = visible ? visible[jets[i]] : n;
+            for (int64_t t = 0; t < n; t++) {
+                padded[i * length + t] = first + t;
+                real.push_back(i * length + t);
+            }
+            // Behind a causal mask no real query sees what is behind the jet.
+            for (int64_t t = (causal && last >= n) ? length : last; t < length; t++) {
+                bias[i * length + t] = static_cast<float>(never);
+                hides = true;
+            }
+        }
+        const auto index = indices(padded);
+        auto split = [&](const at::Tensor &x) {
+            return x.index_select(0, index).reshape({count, length, heads, depth}).transpose(1, 2).reshape({count * heads, length, depth});
+        };
+        auto scores = at::bmm(split(q) * std::pow(static_cast<double>(depth), -0.5), split(k).transpose(1, 2));
+        scores = scores.to(at::kFloat);
+        if (causal) {
+            auto later = at::full({length, length}, never, scores.options().requires_grad(false)).triu(1);
+            scores = scores + later;
+        }
+        if (hides) scores = (scores.reshape({count, heads, length, length}) + seen).reshape({count * heads, length, length});
+        auto weights = at::softmax(scores, -1);
+        if (dropout > 0) weights = at::dropout(weights, dropout, true);
+        auto mixed = at::bmm(weights.to(v.scalar_type()), split(v)).reshape({count, heads, length, depth}).transpose(1, 2).reshape({count * length, width});
+        return static_cast<int64_t>(real.size()) == count * length ? mixed : mixed.index_select(0, indices(real));
+    }
+};
+}  // namespace
+
+int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *offsets, size_t jets, const int64_t *visible, int heads,
+                        int causal, double dropout, ct_tensor *out) {
+    return make(out, [&] {
+        const int64_t count = static_cast<int64_t>(jets), rows = ref(q).size(0);
+        TORCH_CHECK(heads > 0 && ref(q).size(1) % heads == 0, "the width is no multiple of the heads");
+        TORCH_CHECK(offsets[0] == 0 && offsets[count] == rows, "the jets do not cover the rows");
+        TORCH_CHECK(ref(k).sizes() == ref(q).sizes() && ref(v).sizes() == ref(q).sizes(), "q, k and v have other shapes");
+        std::vector<int64_t> order;
+        for (int64_t i = 0; i < count; i++) {
+            TORCH_CHECK(offsets[i + 1] >= offsets[i], "the offsets do not rise");
+            TORCH_CHECK(!visible || visible[i] >= 1 || offsets[i + 1] == offsets[i], "a jet without visible keys");
+            if (offsets[i + 1] > offsets[i]) order.push_back(i);
+        }
+        if (order.empty()) return at::zeros_like(ref(q));
+        std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+            const int64_t n = offsets[a + 1] - offsets[a], m = offsets[b + 1] - offsets[b];
+            return n != m ? n < m : a < b;
+        });
+        const Attention attention{ref(q), ref(k), ref(v), heads, causal != 0, dropout};
+        std::vector<at::Tensor> parts;
+        std::vector<int64_t> place(rows);
+        int64_t done = 0;
+        for (size_t begin = 0; begin < order.size(); begin += bucketJets) {
+            const std::vector<int64_t> bucket(order.begin() + begin, order.begin() + std::min(order.size(), begin + bucketJets));
+            parts.push_back(attention(bucket, offsets, visible));
+            for (int64_t jet : bucket)
+                for (int64_t row = offsets[jet]; row < offsets[jet + 1]; row++) place[row] = done++;
+        }
+        return (parts.size() == 1 ? parts[0] : at::cat(parts)).index_select(0, indices(place));
+    });
+}
+
+namespace {
+// Logits of so many rows at once.
+constexpr int64_t chunkRows = 256;
+
+// Gradients are made in the forward pass, chunk by chunk: the logits of all rows never exist.
+struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
+    static at::Tensor forward(torch::autograd::AutogradContext *context, at::Tensor x, at::Tensor weight, at::Tensor bias,
+                              at::Tensor targets, at::Tensor rowWeights, bool half) {
+        at::NoGradGuard no_grad;
+        const int64_t rows = x.size(0);
+        const auto kind = half ? at::kBFloat16 : x.scalar_type();
+        const auto w = weight.to(kind), b = bias;
+        auto dx = at::empty_like(x);
+        auto dw = at::zeros_like(weight), db = at::zeros_like(bias);
+        auto loss = at::zeros({}, x.options());
+        for (int64_t start = 0; start < rows; start += chunkRows) {
+            const int64_t n = std::min(chunkRows, rows - start);
+            const auto part = x.narrow(0, start, n).to(kind);
+            const auto target = targets.narrow(0, start, n).unsqueeze(1), scale = rowWeights.narrow(0, start, n).unsqueeze(1);
+            auto p = at::log_softmax(at::matmul(part, w.t()).to(x.scalar_type()) + b, -1);
+            loss.sub_((p.gather(1, target) * scale).sum());
+            p.exp_();
+            p.scatter_add_(1, target, at::full_like(target, -1, p.options()));
+            p.mul_(scale);
+            db.add_(p.sum(0));
+            const auto narrow = p.to(kind);
+            dx.narrow(0, start, n).copy_(at::matmul(narrow, w));
+            dw.add_(at::matmul(narrow.t(), part).to(dw.scalar_type()));
+        }
+        context->save_for_backward({dx, dw, db});
+        return loss;
+    }
+
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context, torch::autograd::variable_list grads) {
+        const auto saved = context->get_saved_variables();
+        return {saved[0] * grads[0], saved[1] * grads[0], saved[2] * grads[0], at::Tensor(), at::Tensor(), at::Tensor()};
+    }
+};
+}  // namespace
+
+int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, ct_tensor *out) {
+    return make(out, [&] {
+        const auto &t = ref(targets);
+        TORCH_CHECK(t.numel() == ref(x).size(0) && ref(row_weights).numel() == t.numel(), "other numbers of rows, targets and weights");
+        if (t.numel() > 0) {
+            TORCH_CHECK(t.min().item().toLong() >= 0 && t.max().item().toLong() < ref(weight).size(0), "a target is outside the vocabulary");
+        }
+#if CT_V2
+        const bool half = at::autocast::is_autocast_enabled(at::kCPU);
+#else
+        const bool half = at::autocast::is_cpu_enabled();
+#endif
+        return LinearCrossEntropy::apply(ref(x).to(ref(weight).scalar_type()), ref(weight), ref(bias), t, ref(row_weights), half);
+    });
+}
+
+int ct_nearest(ct_tensor rows, ct_tensor codes, ct_tensor *index, ct_tensor *distance) {
+    return guard([&] {
+        at::NoGradGuard no_grad;
+        const auto x = ref(rows).to(at::kFloat).contiguous(), c = ref(codes).to(at::kFloat).t().contiguous();
+        const int64_t count = x.size(0), width = x.size(1), all = c.size(1);
+        TORCH_CHECK(c.size(0) == width && all > 0, "rows and codes have other widths");
+        auto best = at::empty({count}, at::kLong), least = at::empty({count}, at::kFloat);
+        const float *xs = x.data_ptr<float>(), *cs = c.data_ptr<float>();
+        int64_t *to = best.data_ptr<int64_t>();
+        float *far = least.data_ptr<float>();
+        at::parallel_for(0, count, 256, [&](int64_t begin, int64_t end) {
+            std::vector<float> d(all);
+            for (int64_t i = begin; i < end; i++) {
+                std::fill(d.begin(), d.end(), 0.0f);
+                for (int64_t j = 0; j < width; j++) {
+                    const float value = xs[i * width + j], *line = cs + j * all;
+                    for (int64_t k = 0; k < all; k++) {
+                        const float difference = value - line[k];
+                        d[k] += difference * difference;
+                    }
+                }
+                // The lowest index of equal ones.
+                const auto found = std::min_element(d.begin(), d.end());
+                to[i] = found - d.begin();
+                far[i] = *found;
+            }
+        });
+        *index = own(best);
+        *distance = own(least);
+    });
+}
+
+int ct_segment_sum(ct_tensor rows, const int64_t *offsets, size_t jets, ct_tensor *out) {
+    return make(out, [&] {
+        const int64_t count = static_cast<int64_t>(jets);
+        TORCH_CHECK(offsets[0] == 0 && offsets[count] == ref(rows).size(0), "the jets do not cover the rows");
+        std::vector<int64_t> owner;
+        for (int64_t i = 0; i < count; i++) {
+            TORCH_CHECK(offsets[i + 1] >= offsets[i], "the offsets do not rise");
+            owner.insert(owner.end(), offsets[i + 1] - offsets[i], i);
+        }
+        return at::zeros({count, ref(rows).size(1)}, ref(rows).options()).index_add(0, indices(owner), ref(rows));
+    });
+}

@@ -1,0 +1,90 @@
+import Loader
+import Torch
+
+/// Trains a tokenizer on features of constituents.
+struct TokenizerTask: TrainingTask {
+    private let tokenizer: Tokenizer
+    private let configuration: TrainingConfiguration
+
+    init(_ configuration: TrainingConfiguration) throws {
+        self.configuration = configuration
+        guard configuration.features.features.count == configuration.tokenizer.inputs else {
+            throw ModelError(
+                .configuration, place: "tokenizer.inputs",
+                message: "are \(configuration.tokenizer.inputs), but there are \(configuration.features.features.count) features")
+        }
+        tokenizer = try Tokenizer(configuration.tokenizer)
+        if !configuration.from.isEmpty {
+            _ = try tokenizer.parameters.load(Checkpoint(path: configuration.from).weights, file: configuration.from)
+        }
+    }
+
+    var parameters: Parameters { tokenizer.parameters }
+
+    var contents: LoaderContents {
+        var contents = LoaderContents(columns: [], features: configuration.features)
+        contents.isJagged = true
+        return contents
+    }
+
+    func description() throws -> CheckpointDescription {
+        var description = CheckpointDescription(.tokenizer)
+        description.tokenizer = configuration.tokenizer
+        description.features = configuration.features
+        return description
+    }
+
+    private func inputs(_ batch: Batch, _ ranges: ArraySlice<Range<Int>>) throws -> (x: Tensor, jagged: Jagged) {
+        let width = configuration.tokenizer.inputs
+        let jagged = Jagged(lengths: ranges.map(\.count))
+        // Jets without constituents have no rows, so those of the others lie together.
+        let first = ranges.first?.lowerBound ?? 0
+        let values = UnsafeRawBufferPointer(
+            UnsafeBufferPointer(rebasing: batch.features[first * width..<(first + jagged.rows) * width]))
+        return (try Tensor.copy(values, [jagged.rows, width], .float32), jagged)
+    }
+
+    private func outcome(_ loss: TokenizerLoss, _ jagged: Jagged, weight: Double) throws -> BatchOutcome {
+        BatchOutcome(
+            loss: try loss.total.item(), weight: weight,
+            parts: ["reconstruction": try loss.reconstruction.item(), "codebook": try loss.codebook.item()],
+            jets: jagged.jets, rows: jagged.rows)
+    }
+
+    func learn(_ batch: Batch) throws -> BatchOutcome {
+        let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
+        let isReleased = configuration.positions == .released
+        let all = Double(isReleased ? parts.ranges.count : parts.rows)
+        var sum = BatchOutcome(), latents: [Tensor] = [], codes: [Tensor] = []
+        for part in parts.parts {
+            let (x, jagged) = try inputs(batch, parts.ranges[part])
+            let loss = try Torch.autocast(configuration.precision == .bfloat16) {
+                try tokenizer.loss(
+                    x, jagged, positions: configuration.positions, padLength: configuration.features.padLength,
+                    dropout: configuration.tokenizer.dropout)
+            }
+            let weight = Double(isReleased ? jagged.jets : jagged.rows)
+            try loss.total.affine(weight / all).backward()
+            sum.add(try outcome(loss, jagged, weight: weight))
+            latents.append(try loss.latents.detached())
+            codes.append(loss.index)
+        }
+        guard !latents.isEmpty else { return sum }
+        try tokenizer.keepUp(
+            latents: Tensor.cat(latents), codes: Tensor.cat(codes), Jagged(lengths: parts.ranges.map(\.count)),
+            positions: configuration.positions, padLength: configuration.features.padLength)
+        return sum
+    }
+
+    func judge(_ batch: Batch) throws -> BatchOutcome {
+        let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
+        var sum = BatchOutcome()
+        for part in parts.parts {
+            let (x, jagged) = try inputs(batch, parts.ranges[part])
+            let loss = try tokenizer.loss(
+                x, jagged, positions: configuration.positions, padLength: configuration.features.padLength)
+            sum.add(try outcome(loss, jagged, weight: Double(jagged.rows)))
+        }
+        return sum
+    }
+}

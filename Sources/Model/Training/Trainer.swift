@@ -1,0 +1,252 @@
+import Foundation
+import Glibc
+import Loader
+import Shards
+import Support
+import Torch
+
+/// Trains a model: data, loss, step, metrics, checkpoint. What is trained is a `TrainingTask`.
+///
+/// Killed at any moment and begun again with the same configuration, it goes on behind its last checkpoint; with the same number of threads it
+/// ends with the same bits.
+public final class Trainer {
+    /// What progress is told.
+    public struct Progress: Sendable {
+        /// Steps done, and steps at most.
+        public var step: Int
+        public var steps: Int
+        /// The loss of the last step.
+        public var loss: Double
+        /// Rows (tokens, constituents) a second since the run began.
+        public var rowsPerSecond: Double
+        /// The part of the time that was spent waiting for the loader.
+        public var stalled: Double
+        /// The lowest validation loss.
+        public var best: Double?
+    }
+
+    /// How a run ended.
+    public struct Outcome: Codable, Sendable {
+        /// Why.
+        public enum Reason: String, Codable, Sendable {
+            /// All steps or epochs are done.
+            case finished
+            /// The validation loss did not fall for `patience` epochs.
+            case patience
+            /// It was asked to stop; the same command goes on.
+            case interrupted
+        }
+
+        public var reason: Reason
+        public var steps: Int
+        public var best: Double?
+        public var bestStep: Int
+        /// Numbers of the model.
+        public var parameters: Int
+    }
+
+    private let configuration: TrainingConfiguration
+    private let run: RunDirectory
+    private let threads: Int
+    private let task: any TrainingTask
+    private let optimizer: Optimizer
+    private let loader: Loader
+    private let validation: Loader?
+    private var state: TrainingState
+    private let epochSteps: Int
+
+    /// Is told of progress behind each step.
+    public var progress: (Progress) -> Void = { _ in }
+    /// Whether the work should stop.
+    public var isInterrupted: () -> Bool = { false }
+    /// Is told what should be known.
+    public var remark: (String) -> Void = { _ in }
+
+    /// Prepares a run, or finds out where to go on.
+    /// - Parameter threads: Of libtorch; the loader has one more.
+    /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins.
+    public init(_ configuration: TrainingConfiguration, directory: String, threads: Int) throws {
+        self.configuration = configuration
+        self.threads = threads
+        run = try RunDirectory(directory)
+        try Torch.setThreads(threads)
+        try Torch.seed(configuration.seed)
+        task =
+            switch configuration.task {
+            case .tokenizer: try TokenizerTask(configuration)
+            case .pretrain: try GenerativeTask(configuration)
+            case .classify: try ClassificationTask(configuration)
+            }
+        optimizer = try Optimizer(
+            configuration.optimizer, task.parameters, frozen: configuration.freezesBackbone ? ["module."] : [])
+        loader = try Self.loader(configuration.data, configuration, task.contents, isTraining: true)
+        var judged = configuration.validation
+        if judged.datasets.isEmpty {
+            judged.datasets = configuration.data.datasets
+            judged.weights = configuration.data.weights
+        }
+        // Datasets without splits are not validated.
+        let hasSplit = try judged.datasets.allSatisfy { path in
+            guard let name = judged.split else { return true }
+            return try Dataset.readCatalogue(path).splits?.parts.contains { $0.name == name && $0.rows > 0 } ?? false
+        }
+        validation = hasSplit ? try Self.loader(judged, configuration, task.contents, isTraining: false) : nil
+        epochSteps = configuration.epochSteps > 0 ? configuration.epochSteps : max(1, loader.stepsPerEpoch)
+        state = TrainingState(loader: loader.state(epoch: 0), configuration: configuration, threads: threads)
+        if let checkpoint = try run.resumable() { try goOn(checkpoint) }
+    }
+
+    private static func loader(
+        _ data: TrainingConfiguration.Data, _ configuration: TrainingConfiguration, _ contents: LoaderContents, isTraining: Bool
+    ) throws -> Loader {
+        var options = LoaderOptions()
+        options.batchSize = configuration.batch
+        options.seed = configuration.seed
+        options.split = data.split
+        options.limit = data.limit
+        options.shuffle = isTraining
+        options.dropLast = isTraining
+        options.limitSeed = configuration.seed
+        let sources = data.datasets.enumerated().map { number, path in
+            LoaderSource(path, weight: data.weights.indices.contains(number) ? data.weights[number] : 1)
+        }
+        do {
+            return try Loader(mixture: sources, contents: contents, options: options)
+        } catch let error as LoaderError where isTraining && error.code == .options {
+            // Small sets for studies of data size: the batch is what there is.
+            guard let limit = data.limit, limit < configuration.batch else { throw error }
+            options.batchSize = limit
+            return try Loader(mixture: sources, contents: contents, options: options)
+        }
+    }
+
+    private func goOn(_ checkpoint: Checkpoint) throws {
+        guard let before = checkpoint.description.training else {
+            throw ModelError(.weights, file: run.last, message: "holds no state of training")
+        }
+        guard before.configuration == configuration else {
+            throw ModelError(
+                .configuration, file: run.last, message: "was written by a run with another configuration",
+                advice: "see \(run.configuration), or choose another directory")
+        }
+        _ = try task.parameters.load(checkpoint.weights, file: run.last)
+        try optimizer.restore(checkpoint.optimizer, steps: before.optimizerSteps)
+        if let random = checkpoint.random { try Torch.setRandomState(random) }
+        state = before
+        if before.threads != threads {
+            remark("the run had \(before.threads) threads and has \(threads) now: its numbers will differ in their last bits")
+            state.threads = threads
+        }
+        try run.trimMetrics(to: state.step)
+    }
+
+    /// Trains to the end.
+    /// - Throws: `ModelError` with code `training` if a loss is not finite; what the loader throws.
+    public func train() throws -> Outcome {
+        try OutputFile.write(Array(CanonicalJSON.data(configuration, pretty: true)), to: run.configuration)
+        let clock = ContinuousClock(), begin = clock.now
+        var rows = 0.0, stalled = 0.0
+        while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
+            let batches = try loader.batches(from: state.loader)
+            while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
+                let waited = batches.counters.stalled
+                guard let batch = try batches.next() else { break }
+                stalled += batches.counters.stalled - waited
+                let outcome = try step(batch)
+                state.loader = batches.state
+                rows += Double(outcome.rows)
+                let elapsed = Self.seconds(clock.now - begin)
+                progress(
+                    Progress(
+                        step: state.step, steps: min(configuration.steps, configuration.epochs * epochSteps), loss: outcome.loss,
+                        rowsPerSecond: rows / max(elapsed, 1e-9), stalled: stalled / max(elapsed, 1e-9), best: state.best))
+                if state.step % epochSteps == 0 {
+                    let isBest = try validate()
+                    try save(isBest: isBest)
+                    if configuration.patience > 0, state.waited >= configuration.patience { return self.outcome(.patience) }
+                } else if configuration.checkpointSteps > 0, state.step % configuration.checkpointSteps == 0 {
+                    try save(isBest: false)
+                }
+                if isInterrupted() {
+                    try save(isBest: false)
+                    return self.outcome(.interrupted)
+                }
+            }
+            if state.loader.step >= loader.stepsPerEpoch { state.loader = loader.state(epoch: state.loader.epoch + 1) }
+        }
+        if state.step % epochSteps != 0 {
+            let isBest = try validate()
+            try save(isBest: isBest)
+        }
+        return outcome(.finished)
+    }
+
+    private func outcome(_ reason: Outcome.Reason) -> Outcome {
+        Outcome(
+            reason: reason, steps: state.step, best: state.best, bestStep: state.bestStep, parameters: task.parameters.count)
+    }
+
+    private static func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+
+    private func step(_ batch: Batch) throws -> BatchOutcome {
+        let outcome = try task.learn(batch)
+        guard outcome.loss.isFinite else {
+            throw ModelError(
+                .training, file: run.path, place: "step \(state.step + 1)", message: "the loss is \(outcome.loss)",
+                advice: "take a smaller learning rate, or float32; the last checkpoint is \(run.last)")
+        }
+        let rate = configuration.schedule.rate(epoch: state.step / epochSteps, base: configuration.optimizer.rate)
+        let norm = try optimizer.step(rate: rate, clip: configuration.clip > 0 ? configuration.clip : nil)
+        state.step += 1
+        if state.step % configuration.logSteps == 0 || state.step == 1 {
+            var line: [String: JSONValue] = [
+                "step": .integer(Int64(state.step)), "loss": .number(outcome.loss), "norm": .number(norm), "rate": .number(rate),
+                "jets": .integer(Int64(outcome.jets)), "rows": .integer(Int64(outcome.rows)),
+            ]
+            for (name, value) in outcome.parts { line[name] = .number(value) }
+            try run.log(line)
+        }
+        return outcome
+    }
+
+    /// - Returns: Whether the loss is the lowest so far.
+    private func validate() throws -> Bool {
+        guard let validation else { return false }
+        var sum = BatchOutcome()
+        // Its random numbers are no part of the run's.
+        let random = try Torch.randomState()
+        try Torch.withoutGradients {
+            let batches = try validation.batches(epoch: 0)
+            while let batch = try batches.next() { sum.add(try task.judge(batch)) }
+        }
+        try Torch.setRandomState(random)
+        var line: [String: JSONValue] = [
+            "step": .integer(Int64(state.step)), "validation": .number(sum.loss), "jets": .integer(Int64(sum.jets)),
+        ]
+        for (name, value) in sum.parts { line["validation_\(name)"] = .number(value) }
+        try run.log(line)
+        guard sum.loss.isFinite else {
+            throw ModelError(
+                .training, file: run.path, place: "step \(state.step)", message: "the validation loss is \(sum.loss)")
+        }
+        guard state.best.map({ sum.loss < $0 }) ?? true else {
+            state.waited += 1
+            return false
+        }
+        (state.best, state.bestStep, state.waited) = (sum.loss, state.step, 0)
+        return true
+    }
+
+    private func save(isBest: Bool) throws {
+        var description = try task.description()
+        let (tensors, steps) = optimizer.saved()
+        state.optimizerSteps = steps
+        description.training = state
+        var checkpoint = Checkpoint(description, weights: task.parameters.named)
+        checkpoint.optimizer = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) })
+        checkpoint.random = try Torch.randomState()
+        try run.save(checkpoint, isBest: isBest)
+    }
+}
