@@ -91,8 +91,9 @@ public final class StoredJets {
         for (index, column) in columns.enumerated() {
             var base = UnsafeRawPointer(column.base)
             if mapped.count > 0, let place = mapped.values(index).baseAddress { base = place }
-            // Corrections are nearly always zero: such columns need no gathering.
-            let isZero = widths[index] == 1 && pando_hdf5_is_zero(base, count(of: index)) != 0
+            // Corrections are nearly always zero: such columns of constituents need no gathering.
+            let mayBeNil = widths[index] == 1 && kinds[index] != StoredSelection.Kind.jet.rawValue
+            let isZero = mayBeNil && pando_hdf5_is_zero(base, count(of: index)) != 0
             bases[index] = isZero ? nil : base.assumingMemoryBound(to: UInt8.self)
         }
         return pando_stored(

@@ -191,6 +191,18 @@ import Testing
         for row in rows { expect(row, made[row.dataset], codebook: 500, length: 40) }
     }
 
+    @Test func `labels that no jet has are read too`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), input = directory.file("t.h5")
+        _ = try MadeJets.writeTagged(input, rows: 100, codebook: 500, seed: 4, classes: -1 ... -1)
+        let path = try makeDataset(
+            [input], directory.file("t"), schema: MadeJets.taggedSchema(directory.file("t.json")))
+        var contents = LoaderContents(columns: ["W"])
+        contents.labels = ["QCD", "top"]
+        let rows = try Loader(dataset: path, contents: contents, options: smallOptions()).epoch().joined()
+        #expect(rows.count == 96)
+        for row in rows { #expect(row.label == -1 && row.columns == [Data([0])]) }
+    }
+
     @Test func `labels and tokens can be asked for alone, and bring no columns along`() throws {
         let directory = try TemporaryDirectory(inMemory: true), input = directory.file("t.h5")
         let made = try MadeJets.writeTagged(input, rows: 100, codebook: 500, seed: 2)

@@ -204,12 +204,13 @@ enum MadeJets {
 
     /// A layout of its own (`taggedSchema`): one-hot labels, tokens, double precision, unsigned event numbers.
     static func writeTagged(
-        _ path: String, rows: Int, codebook: Int, seed: UInt64, tokens type: HDF5Element = .int16
+        _ path: String, rows: Int, codebook: Int, seed: UInt64, tokens type: HDF5Element = .int16,
+        classes: ClosedRange<Int32> = -1...2
     ) throws -> Tagged {
         var random = Seeded(seed)
         var made = Tagged(), labels: [Int8] = [], jets: [Double] = [], candidates: [Float] = [], codes: [Int] = []
         for row in 0..<rows {
-            let label = Int32.random(in: -1...2, using: &random)
+            let label = Int32.random(in: classes, using: &random)
             made.classes.append(label)
             // Of two classes the first one counts; a probability is as good as a flag.
             labels += (0..<3).map { $0 == label ? 1 : $0 > label && label >= 0 && row % 7 == 0 ? 5 : 0 }
