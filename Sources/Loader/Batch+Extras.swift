@@ -1,8 +1,8 @@
 import Support
 
 extension Batch {
-    /// For each jet the place of the first of `LoaderContents.labels` whose column is not zero; -1 if all are. Empty if no
-    /// labels were asked for. Valid as long as the batch.
+    /// For each jet the place of the first of `LoaderContents.labels` whose column is not zero; -1 if all are. Or the numbers
+    /// of `LoaderContents.labelColumn`. Empty if no labels were asked for. Valid as long as the batch.
     public var labels: UnsafeBufferPointer<Int32> {
         UnsafeBufferPointer(labelNumbers.elements(Int32.self, count: hasLabels ? rows : 0))
     }

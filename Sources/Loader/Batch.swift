@@ -35,7 +35,7 @@ public final class Batch: @unchecked Sendable {
     let tokenLength: Int
 
     init(fields: [SourceField], names: [String: Int], contents: LoaderContents, size: BatchSize) {
-        hasLabels = !contents.labels.isEmpty
+        hasLabels = contents.hasLabels
         jetWidth = contents.features?.jetFeatures.count ?? 0
         tokenLength = contents.tokens?.length ?? 0
         columns = JetColumns(fields: fields)

@@ -9,6 +9,8 @@ public struct LoaderContents: Sendable, Equatable {
     public var isJagged = false
     /// Columns of jets, one a class, that become one label a jet: the place of the first whose value is not zero.
     public var labels: [String] = []
+    /// A column of jets that holds whole numbers, such as `label` of JetClass: these are the labels, in place of `labels`.
+    public var labelColumn: String?
     /// Pairs of input and target for next-token training, padded, from the codes in `tokenColumn`.
     public var tokens: TokenPairs?
     /// A column of constituents of type int16, uint16 or int32.
@@ -33,5 +35,8 @@ public struct LoaderContents: Sendable, Equatable {
     }
 
     /// Whether nobody said what batches hold.
-    var takesAllColumns: Bool { columns == nil && features == nil && labels.isEmpty && tokens == nil }
+    var takesAllColumns: Bool { columns == nil && features == nil && !hasLabels && tokens == nil }
+
+    /// Whether batches have labels.
+    var hasLabels: Bool { !labels.isEmpty || labelColumn != nil }
 }

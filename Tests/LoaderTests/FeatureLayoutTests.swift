@@ -191,6 +191,28 @@ import Testing
         for row in rows { expect(row, made[row.dataset], codebook: 500, length: 40) }
     }
 
+    @Test func `constituents' numbers of any type are features, and a column of classes is the labels`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), input = directory.file("t.h5")
+        let made = try MadeJets.writeTagged(input, rows: 200, codebook: 500, seed: 4)
+        let path = try makeDataset(
+            [input], directory.file("t"), schema: MadeJets.taggedSchema(directory.file("t.json")))
+        var contents = LoaderContents(
+            features: try FeatureConfiguration(
+                [Feature("part_token", largerThan: 99, subtractBy: 1, multiplyBy: 2), Feature("px")], padLength: 40))
+        // One-hot flags are numbers as well.
+        contents.labelColumn = "top"
+        let rows = try Loader(dataset: path, contents: contents, options: smallOptions { $0.dropLast = false })
+            .epoch().joined()
+        #expect(rows.count == 200)
+        for row in rows {
+            let codes = made.codes[row.jet].filter { $0 > 99 }.map { Float(2 * ($0 - 1)) }
+            #expect(row.mask == (0..<40).map { $0 < codes.count ? 1 : 0 })
+            #expect(codes.indices.map { Float(bitPattern: row.features[2 * $0]) } == codes)
+            let label = made.classes[row.jet]
+            #expect(row.label == (label == 1 ? 1 : label == 0 && row.jet % 7 == 0 ? 5 : 0))
+        }
+    }
+
     @Test func `labels that no jet has are read too`() throws {
         let directory = try TemporaryDirectory(inMemory: true), input = directory.file("t.h5")
         _ = try MadeJets.writeTagged(input, rows: 100, codebook: 500, seed: 4, classes: -1 ... -1)
@@ -245,6 +267,10 @@ import Testing
                 "label Z: is no column with one value a jet; there are run,"))
         #expect(try refusal { $0.labels = ["token"] }.hasPrefix("label token: is no column with one value a jet"))
         #expect(try refusal { $0.labels = ["QCD", "QCD"] } == "label QCD: comes twice")
+        #expect(try refusal { $0.labelColumn = "Z" }.hasPrefix("label Z: is no column with one value a jet"))
+        #expect(try refusal { $0.labelColumn = "mass" }.hasPrefix("label mass: has type float64, expected whole"))
+        #expect(
+            try refusal { ($0.labels, $0.labelColumn) = (["QCD"], "top") }.contains("columns of one class each and"))
         #expect(
             try refusal { $0.tokens = pairs }
                 == "tokens: have no column that they come from; columns of codes are token")

@@ -57,17 +57,18 @@ struct FeatureName {
         field = name
     }
 
-    /// Looks a name up: a known one, its short form, or a stored field (also with `part_` before it).
+    /// Looks a name up: a known one, its short form, or a stored field (also with `part_` before it, or without).
     init?(_ name: String, storedFields: [String]) {
         let full = Self.short[name] ?? name
-        // Momenta go before stored fields of the same name: they also serve where the lattice's angles are given.
-        if let found = Self.known.first(where: { $0.name == full || $0.name == "part_" + full }) {
-            if found.field != nil, !storedFields.contains("pdgId") { return nil }
-            self = found
-        } else if storedFields.contains(name) {
-            self.init(storedField: name)
-        } else if name.hasPrefix("part_"), storedFields.contains(String(name.dropFirst(5))) {
-            self.init(storedField: String(name.dropFirst(5)))
+        var names = [name, "part_" + name]
+        if name.hasPrefix("part_") { names.append(String(name.dropFirst(5))) }
+        // Momenta go before stored fields of the same name: they also serve where the lattice's angles are given. Kinds of
+        // particles follow from codes; files without codes have them as fields.
+        let known = Self.known.first { $0.name == full || $0.name == "part_" + full }
+        if let known, known.field == nil || storedFields.contains("pdgId") {
+            self = known
+        } else if let field = names.first(where: storedFields.contains) {
+            self.init(storedField: field)
         } else {
             return nil
         }

@@ -1,6 +1,6 @@
 import Shards
 
-/// A stored field of jets in memory, one number a jet. The caller keeps the memory alive and answers for its length.
+/// A stored field in memory, one number a jet or a constituent. The caller keeps the memory alive and answers for its length.
 public enum JetColumn {
     case float32(UnsafePointer<Float>)
     case float64(UnsafePointer<Double>)
@@ -21,6 +21,25 @@ public enum JetColumn {
         switch self {
         case .float32(let column): for i in values.indices { values[i] = Double(column[first + i]) }
         case .float64(let column): for i in values.indices { values[i] = column[first + i] }
+        case .int8(let column): integers(column)
+        case .int16(let column): integers(column)
+        case .int32(let column): integers(column)
+        case .int64(let column): integers(column)
+        case .uint8(let column): integers(column)
+        case .uint16(let column): integers(column)
+        case .uint32(let column): integers(column)
+        case .uint64(let column): integers(column)
+        }
+    }
+
+    /// The first numbers as float32, rounded to nearest.
+    func copy(into values: UnsafeMutableBufferPointer<Float>) {
+        func integers(_ column: UnsafePointer<some BinaryInteger>) {
+            for i in values.indices { values[i] = Float(column[i]) }
+        }
+        switch self {
+        case .float32(let column): for i in values.indices { values[i] = column[i] }
+        case .float64(let column): for i in values.indices { values[i] = Float(column[i]) }
         case .int8(let column): integers(column)
         case .int16(let column): integers(column)
         case .int32(let column): integers(column)

@@ -17,6 +17,8 @@ final class BatchMaker {
         /// pt, eta and phi of constituents, and the axes of jets.
         let angles = (AlignedBuffer(), AlignedBuffer(), AlignedBuffer())
         let axes = AlignedBuffer()
+        /// Stored fields of features that are not float32.
+        let numbers: [AlignedBuffer]
         /// Where the stored fields of features are.
         let table: UnsafeMutableBufferPointer<UnsafePointer<Float>?>
     }
@@ -38,6 +40,7 @@ final class BatchMaker {
                 decoder: try JetDecoder(encoding: encoding, file: part.dataset.directory),
                 extras: ExtraMaker(part: part),
                 columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil,
+                numbers: (part.selection.features?.stored ?? []).map { _ in AlignedBuffer() },
                 table: .allocate(capacity: max(1, part.selection.features?.stored.count ?? 0)))
         }
         counts = parts.map { _ in 0 }
@@ -50,6 +53,10 @@ final class BatchMaker {
             workplace.columns?.resize(rows: size.rows, constituents: size.constituents)
             let angles = workplace.angles
             for buffer in [angles.0, angles.1, angles.2] { buffer.reserve(4 * size.constituents) }
+            for (field, buffer) in zip(workplace.part.selection.features?.stored ?? [], workplace.numbers)
+            where workplace.part.selection.encoding.fields[field].type != .float32 {
+                buffer.reserve(4 * size.constituents)
+            }
             workplace.axes.reserve(size.rows * MemoryLayout<JetAxis>.stride)
         }
     }
@@ -146,7 +153,15 @@ final class BatchMaker {
             input.pz = floats(momenta[2])
         }
         input.energy = features.energy.map(floats)
-        for (index, field) in features.stored.enumerated() { workplace.table[index] = floats(field) }
+        for (index, field) in features.stored.enumerated() {
+            workplace.table[index] = floats(field)
+            let type = columns.elementType(of: field)
+            guard type != .float32 else { continue }
+            let numbers = workplace.numbers[index].floats(count)
+            JetColumn(UnsafeRawPointer(columns.fields[field].base), type: type).copy(
+                into: UnsafeMutableBufferPointer(start: numbers, count: count))
+            workplace.table[index] = UnsafePointer(numbers)
+        }
         input.fieldTable = UnsafePointer(workplace.table.baseAddress)
         input.puppiWeight = features.puppiWeight.map(floats)
         if let axis = features.storedAxis {

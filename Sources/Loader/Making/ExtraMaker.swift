@@ -25,6 +25,13 @@ final class ExtraMaker {
     ) throws(LoaderError) {
         let rows = stored.rows
         if !extras.labels.isEmpty { writeLabels(decoded, rows, slots, into: batch) }
+        if let field = extras.labelColumn {
+            let labels = batch.labelNumbers.base.assumingMemoryBound(to: Int32.self)
+            let column = JetColumn(UnsafeRawPointer(decoded.fields[field].base), type: decoded.elementType(of: field))
+            for row in 0..<rows {
+                labels[slots.map { Int($0[row]) } ?? row] = column.integer(at: row).flatMap(Int32.init(exactly:)) ?? -1
+            }
+        }
         if !extras.jetFeatures.isEmpty, let assembler = part.selection.features?.assembler {
             try assembler.assembleJets(
                 find(extras.jetFeatures, in: decoded), rows: rows, slots: slots,

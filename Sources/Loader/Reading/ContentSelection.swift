@@ -122,6 +122,11 @@ struct FeatureSelection: Sendable {
     /// The stored fields that the assembler names.
     let stored: [Int]
 
+    /// Names of px, py, pz and energy where the encoding does not say them: those of AspenOpenJets and of JetClass.
+    private static let usualMomenta = [
+        ["px", "py", "pz", "E"], ["part_px", "part_py", "part_pz", "part_energy"],
+    ]
+
     /// All fields that are decoded.
     var fields: [Int] {
         (momenta ?? []) + [energy, puppiWeight].compactMap { $0 } + (storedAxis ?? []) + stored
@@ -131,9 +136,9 @@ struct FeatureSelection: Sendable {
     init(
         _ configuration: FeatureConfiguration, contents: LoaderContents, encoding: JetEncoding, file: String
     ) throws(LoaderError) {
-        let fields = encoding.fields
+        let fields = encoding.fields, known = fields.map(\.name)
         assembler = try FeatureAssembler(
-            configuration, storedFields: fields.filter { $0.role == .constituent && $0.type == .float32 }.map(\.name),
+            configuration, storedFields: fields.filter { $0.role == .constituent }.map(\.name),
             jetFields: fields.filter { $0.role != .constituent }.map(\.name))
         func field(_ name: String) throws(LoaderError) -> Int {
             guard let index = fields.firstIndex(where: { $0.name == name && $0.type == .float32 }) else {
@@ -164,7 +169,8 @@ struct FeatureSelection: Sendable {
         usesAngles =
             (encoding.lattice != nil || encoding.forward != nil) && isStored && needs.contains(.momenta)
             && !computesAxis
-        let names = encoding.momentum ?? ["px", "py", "pz", "E"]
+        let names =
+            encoding.momentum ?? Self.usualMomenta.first { $0.allSatisfy(known.contains) } ?? Self.usualMomenta[0]
         let isCartesian = configuration.features.contains {
             ["px", "py", "pz"].contains($0.name.split(separator: "_").last)
         }
@@ -173,6 +179,6 @@ struct FeatureSelection: Sendable {
         energy = computesAxis || needs.contains(.energy) ? try field(names[3]) : nil
         puppiWeight = needs.contains(.puppiWeight) ? try field("puppiWeight") : nil
         storedAxis = needs.contains(.storedAxis) ? try fieldNumbers(["jet_pt", "jet_eta", "jet_phi"]) : nil
-        stored = try fieldNumbers(assembler.fields)
+        stored = assembler.fields.compactMap { name in known.firstIndex(of: name) }
     }
 }

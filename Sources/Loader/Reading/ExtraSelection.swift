@@ -10,12 +10,14 @@ struct ExtraSelection: Sendable {
 
     /// Columns of jets, one a class.
     let labels: [Int]
+    /// The column that holds the labels themselves.
+    let labelColumn: Int?
     /// Fields of features of jets, in the assembler's order.
     let jetFeatures: [Int]
     let tokens: Tokens?
 
     /// All fields that are decoded.
-    var fields: [Int] { labels + jetFeatures + [tokens?.field].compactMap { $0 } }
+    var fields: [Int] { labels + jetFeatures + [labelColumn, tokens?.field].compactMap { $0 } }
 
     /// - Parameter assembler: That of the features, which has found the fields of features of jets.
     /// - Throws: `LoaderError` with code `feature` for names that are not there or that have a type that does not fit.
@@ -41,6 +43,16 @@ struct ExtraSelection: Sendable {
             return found
         }
         labels = try numbers(contents.labels, "label")
+        labelColumn = try numbers([contents.labelColumn].compactMap { $0 }, "label").first
+        if let labelColumn, [.float32, .float64].contains(fields[labelColumn].type) {
+            throw fault(
+                "label \(fields[labelColumn].name)", "has type \(fields[labelColumn].type), expected whole numbers",
+                "columns of one class each are LoaderContents.labels")
+        }
+        if labelColumn != nil, !labels.isEmpty {
+            throw fault(
+                "labels", "come from columns of one class each and from \(contents.labelColumn ?? "")", "choose")
+        }
         jetFeatures = try numbers(assembler?.jetFields ?? [], "jet feature")
         guard let pairs = contents.tokens else {
             if let name = contents.tokenColumn {
