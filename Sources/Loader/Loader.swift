@@ -137,10 +137,22 @@ public final class Loader: Sendable {
         try batches(from: state(epoch: epoch))
     }
 
+    /// The state after a batch of this loader, whichever way it came.
+    public func state(after batch: Batch) -> LoaderState {
+        var state = state(epoch: batch.epoch)
+        state.step = batch.step + 1
+        return state
+    }
+
     /// The batches of an epoch from where a state says; with any number of threads and ranks.
     /// - Throws: `LoaderError` with code `state` that names the difference if the state is of another dataset or of other
     ///   options.
     public func batches(from state: LoaderState) throws -> BatchIterator {
+        try check(state)
+        return BatchIterator(running: RunningQueue(try makeQueue(epoch: state.epoch, first: state.step)), state: state)
+    }
+
+    private func check(_ state: LoaderState) throws {
         func fault(_ message: String) -> LoaderError {
             LoaderError(
                 .state, file: dataset.directory, message: message,
@@ -159,12 +171,18 @@ public final class Loader: Sendable {
         guard state.epoch >= 0, (0...steps).contains(state.step) else {
             throw fault("the state is at step \(state.step) of epoch \(state.epoch), which has \(steps)")
         }
-        return BatchIterator(running: RunningQueue(try makeQueue(epoch: state.epoch, first: state.step)), state: state)
     }
 
     /// The batches of an epoch for `for try await`.
     public func asyncBatches(epoch: Int = 0) -> AsyncBatches {
         AsyncBatches(first: 0) { [self] in try makeQueue(epoch: epoch, first: 0) }
+    }
+
+    /// The batches of an epoch for `for try await`, from where a state says; `state(after:)` is that of a batch.
+    /// - Throws: As `batches(from:)`.
+    public func asyncBatches(from state: LoaderState) throws -> AsyncBatches {
+        try check(state)
+        return AsyncBatches(first: state.step) { [self] in try makeQueue(epoch: state.epoch, first: state.step) }
     }
 
     private func makeQueue(epoch: Int, first: Int) throws -> BatchQueue {

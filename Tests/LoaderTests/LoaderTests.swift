@@ -301,6 +301,21 @@ import Testing
         var found: [Content] = []
         for try await batch in loader.asyncBatches() { found.append(Content(batch)) }
         #expect(try found == contents(path, options()))
+        // From where a batch of either way left off.
+        let first = try loader.batches()
+        for _ in 0..<5 { _ = try first.next() }
+        var state = first.state, rest: [Content] = []
+        for try await batch in try loader.asyncBatches(from: state) {
+            #expect(loader.state(after: batch).step == 6 + rest.count)
+            rest.append(Content(batch))
+            state = loader.state(after: batch)
+            if rest.count == 7 { break }
+        }
+        for try await batch in try loader.asyncBatches(from: state) { rest.append(Content(batch)) }
+        #expect(rest == Array(found[5...]))
+        state.step = 9999
+        #expect(throws: LoaderError.self) { try loader.asyncBatches(from: state) }
+
         let task = Task {
             var steps = 0
             for try await _ in loader.asyncBatches(epoch: 1) {
