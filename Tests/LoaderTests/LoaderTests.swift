@@ -148,19 +148,28 @@ import Testing
 
     @Test func `to go on near the end of an epoch reads one window of each stream`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
-        let loader = try Loader(
-            dataset: dataset(directory), columns: ["px"],
-            options: options {
-                $0.prefetch = 1; $0.threads = 1
-            })
-        var state = try loader.batches().state
-        state.step = loader.stepsPerEpoch - 1
-        let batches = try loader.batches(from: state)
-        #expect(try batches.next() != nil)
-        #expect(try batches.next() == nil)
-        // A batch may lie across the border of two windows.
-        #expect(batches.counters.recordBatches <= 2 * 12 * loader.window)
-        #expect(batches.counters.storedBytes > 0)
+        // 173 record batches, of which a window of one of the two streams has 4, the first one 2, the last one up to 6.
+        let path = try makeDataset([Package.sample], directory.file("d")) { $0.batchRows = 10 }
+        func open() throws -> Loader {
+            try Loader(
+                dataset: path, columns: ["px"],
+                options: options { ($0.streams, $0.window, $0.batchSize, $0.prefetch, $0.threads) = (2, 4, 16, 1, 1) })
+        }
+        let whole = try open().batches()
+        while try whole.next() != nil {}
+        #expect(whole.counters.recordBatches >= 173)
+        for share in [0.0, 0.2, 0.5, 0.8, 0.99] {
+            let loader = try open()
+            var state = try loader.batches().state
+            state.step = Int(share * Double(loader.stepsPerEpoch))
+            let batches = try loader.batches(from: state)
+            #expect(try batches.next() != nil)
+            // What the thread reads ahead: one window. A batch may lie across the border of two.
+            usleep(50_000)
+            let counters = batches.counters
+            #expect(counters.recordBatches <= 5 * 6, "\(share)")
+            #expect(counters.storedBytes > 0 && counters.storedBytes < whole.counters.storedBytes / 5, "\(share)")
+        }
     }
 
     @Test func `a state of other options or of another dataset is refused with the difference`() throws {
@@ -195,6 +204,17 @@ import Testing
             seen += jets
         }
         #expect(seen.sorted() == Array(0..<1727))
+    }
+
+    @Test func `a split without jets is refused by name`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), raw = directory.file("raw.h5")
+        try MadeJets.writeRaw(raw, rows: 20, seed: 1)
+        let path = try makeDataset([raw], directory.file("d")) { $0.splits = [("train", 0.9999), ("val", 0.0001)] }
+        try #require(try Dataset(directory: path).catalogue.splits?.parts.map(\.rows) == [20, 0])
+        let error = #expect(throws: LoaderError.self) {
+            try Loader(dataset: path, options: options { ($0.split, $0.dropLast) = ("val", false) })
+        }
+        #expect(error?.code == .options && error?.place == "split val" && error?.message == "has no jets")
     }
 
     @Test func `subsets are nested, of the asked size, and spread over the dataset`() throws {
@@ -245,20 +265,21 @@ import Testing
     @Test func `what cannot be is an error before the first batch`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try dataset(directory)
-        let wrong: [(inout LoaderOptions) -> Void] = [
-            { $0.batchSize = 0 }, { $0.streams = 7 }, { $0.worldSize = 5 }, { $0.rank = 1 }, { $0.rank = -1 },
-            { $0.window = 0 },
-            { $0.threads = 0 }, { $0.limit = 0 }, { $0.split = "nothing" },
-            {
-                $0.batchSize = 12_000; $0.streams = 12
-            },
-            {
-                // A batch takes 150 jets of each stream, whose windows have 50.
-                $0.batchSize = 600; $0.streams = 4; $0.window = 1
-            },
+        let wrong: [(words: String, change: (inout LoaderOptions) -> Void)] = [
+            ("batch size: is 0", { $0.batchSize = 0 }), ("streams: are 7, which do not divide", { $0.streams = 7 }),
+            ("a world of 5 does not divide the 12 streams", { $0.worldSize = 5 }),
+            ("rank 1 of 1 does not exist", { $0.rank = 1 }), ("rank -1 of 1 does not exist", { $0.rank = -1 }),
+            ("window: is 0", { $0.window = 0 }), ("threads, prefetch: are 0, 4", { $0.threads = 0 }),
+            ("limit: is 0", { $0.limit = 0 }), ("split nothing: does not exist", { $0.split = "nothing" }),
+            ("batch size: is 12000, but there are only 1727 jets", { ($0.batchSize, $0.streams) = (12_000, 12) }),
+            (
+                "window: holds about 49 jets of a stream, fewer than the 150",
+                { ($0.batchSize, $0.streams, $0.window) = (600, 4, 1) }
+            ),
         ]
-        for change in wrong {
-            #expect(throws: LoaderError.self) { try Loader(dataset: path, options: options(change)) }
+        for (words, change) in wrong {
+            let error = #expect(throws: LoaderError.self) { try Loader(dataset: path, options: options(change)) }
+            #expect(error?.description.contains(words) == true, "\(error as Any)")
         }
         let error = #expect(throws: LoaderError.self) {
             try Loader(dataset: path, columns: ["nothing"], options: options())
