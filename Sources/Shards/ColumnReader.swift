@@ -398,6 +398,8 @@ extension ColumnReader {
     /// Says that a record batch will not be read again soon, so that the system can drop its bytes from the page cache.
     public func release(_ batch: Int) {
         guard let record = try? record(batch) else { return }
+        // The system keeps pages that are mapped.
+        maps?.release(dataset.shardNumber(ofBatch: batch), record.offset..<record.offset + record.bytes)
         advise(.dontNeed, batch, record.offset, record.bytes)
     }
 

@@ -31,6 +31,11 @@ public final class MappedShards: Sendable {
     /// How many shards are mapped.
     public var count: Int { state.read { $0.entries.values.count { $0.file != nil } } }
 
+    /// Lets pages of a shard go, if it is mapped.
+    func release(_ shard: Int, _ range: Range<Int>) {
+        state.read { $0.entries[shard]?.file }?.release(range)
+    }
+
     /// A shard's map; nil if it lies where mapping is not safe.
     /// - Throws: `SystemError` if it cannot be opened or mapped, `DatasetError` with code `damaged` if it has another size
     ///   than the catalogue says.

@@ -151,6 +151,15 @@ public final class MappedFile: @unchecked Sendable {
         throw SystemError(file: path, operation: "read bytes \(range)")
     }
 
+    /// Says that this mapping does not need the pages that lie in a range, so that the system may drop its copy of them.
+    /// They can still be used, and come back then.
+    public func release(_ range: Range<Int>) {
+        let page = Int(getpagesize()), inside = range.clamped(to: 0..<bytes.count)
+        let start = (inside.lowerBound + page - 1) / page * page, end = inside.upperBound / page * page
+        guard start < end, let base = bytes.baseAddress else { return }
+        _ = madvise(UnsafeMutableRawPointer(mutating: base + start), end - start, MADV_DONTNEED)
+    }
+
     deinit {
         if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
     }

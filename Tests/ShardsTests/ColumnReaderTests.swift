@@ -300,24 +300,12 @@ import Testing
         let before = resident()
         reader.release(1)
         // File systems in memory keep what they have.
-        if try InputFile(path: path + "/dataset.json").isLocal, !isInMemory(path) { #expect(resident() < before) }
+        if try InputFile(path: path + "/dataset.json").isLocal, !directory.isInMemory { #expect(resident() < before) }
         try reader.read(1)
         _ = try found(reader, 0)
         // Advice on what is not there is no error.
         reader.advise(-1)
         reader.release(dataset.batchCount)
-    }
-
-    private func isInMemory(_ path: String) -> Bool {
-        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
-        var longest = 0, type = ""
-        for line in mounts.split(separator: "\n") {
-            let words = line.split(separator: " ").map(String.init)
-            guard words.count > 2, path.hasPrefix(words[1]), words[1].count >= longest else { continue }
-            longest = words[1].count
-            type = words[2]
-        }
-        return type == "tmpfs"
     }
 
     @Test func `columns and batches that are not there are refused`() throws {

@@ -46,6 +46,19 @@ public final class TemporaryDirectory: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
+    /// Whether it lies in a file system that is memory, which keeps all pages.
+    public var isInMemory: Bool {
+        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+        var longest = 0, type = ""
+        for line in mounts.split(separator: "\n") {
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count > 2, path.hasPrefix(words[1]), words[1].count >= longest else { continue }
+            longest = words[1].count
+            type = words[2]
+        }
+        return type == "tmpfs"
+    }
+
     /// A path in it.
     public func file(_ name: String) -> String { path + "/" + name }
 }

@@ -10,6 +10,8 @@ final class LoadedBatch: @unchecked Sendable {
     let stored: StoredJets
     /// What the kernels see; at one address as long as this lives.
     let view: UnsafeMutablePointer<pando_stored>
+    /// The record batch that it is, if it is used where it lies in a mapped shard.
+    var mapped: Int?
     /// Rows that take part.
     private(set) var count = 0
     /// Their numbers, if not all rows take part.

@@ -42,8 +42,15 @@ final class StoredReader {
         let dataset = part.dataset
         let before = reader.bytesRead
         let shard = dataset.shardNumber(ofBatch: batch)
+        if let old = loaded.mapped {
+            loaded.stored.unmap()
+            loaded.mapped = nil
+            if part.releasesPages { reader.release(old) }
+        }
         if mayMap[shard] { mayMap[shard] = try loaded.stored.map(batch, with: reader, file: part.name(ofBatch: batch)) }
-        if !mayMap[shard] {
+        if mayMap[shard] {
+            loaded.mapped = batch
+        } else {
             try reader.read(batch)
             try loaded.stored.read(reader, file: part.name(ofBatch: batch))
             counts.decoded += loaded.stored.byteCount
