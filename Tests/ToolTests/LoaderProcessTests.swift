@@ -42,7 +42,7 @@ import Testing
     @Test func `memory stays within the bound that is stated, whatever the size of the dataset`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let part = try convert(directory, "part", "--batch-rows", "200"), path = directory.file("d")
-        try merge(Array(repeating: part, count: 200), into: path)
+        try merge(Array(repeating: part, count: 1000), into: path)
         for contents in [["--features", "released"], ["--columns", "px,py,pz,E,d0,dz"]] {
             let found = try numbers(
                 Run(
@@ -50,8 +50,8 @@ import Testing
                         + contents))
             let bound = try #require(found["memoryBound"] as? Int), own = try #require(found["peakMemory"] as? Int)
             let files = try #require(found["fileMemory"] as? Int), decoded = try #require(found["decodedBytes"] as? Int)
-            #expect(found["jets"] as? Int == 200 * 1727 / 16 * 16)
-            #expect(decoded > 2 * bound, "the dataset is not large beside the bound of \(bound) bytes")
+            #expect(found["jets"] as? Int == 1000 * 1727 / 16 * 16)
+            #expect(decoded > 10 * bound, "the dataset is not large beside the bound of \(bound) bytes")
             #expect(own - files < bound, "\(found)")
         }
     }
@@ -127,6 +127,31 @@ import Testing
         func weights(_ run: Run) -> Substring? { run.output.split(separator: "\n").last }
         #expect(weights(last) == weights(whole), "\(last.output)\(last.errors)")
         #expect(weights(whole)?.hasPrefix("weights") == true)
+    }
+
+    @Test func `the benchmark's numbers belong together`() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let path = try convert(directory, "d")
+        let found = try numbers(
+            Run([
+                "bench", "loader", path, "--json", "--features", "released", "--batch-size", "32", "--threads", "1",
+                "--epochs", "3", "--step-time", "300",
+            ]))
+        func number(_ name: String) throws -> Double { try #require(found[name] as? Double, "no \(name)") }
+        let batches = 3 * Double(1727 / 32), seconds = try number("seconds"), headspace = try number("headspace")
+        #expect(try number("batches") == batches && number("jets") == 32 * batches && number("threads") == 1)
+        #expect(abs(try number("jetsPerSecond") * seconds / (32 * batches) - 1) < 1e-6)
+        #expect(abs(try number("decodedBytesPerSecond") * seconds / number("decodedBytes") - 1) < 1e-6)
+        #expect((found["jetsPerSecondOfEpochs"] as? [Double])?.count == 3)
+        // The step alone takes that long; the loop with a loader longer.
+        #expect(headspace >= 300e-6 * batches && headspace < seconds)
+        #expect(abs(try number("loaderShare") - (1 - headspace / seconds)) < 1e-6)
+        #expect(try number("stalled") > 0 && number("stalled") < seconds - 300e-6 * batches + 1e-3)
+        #expect(try number("secondsToFirstBatch") > 0 && number("secondsToFirstBatch") < seconds)
+        let anonymous = try number("anonymousMemory"), peak = try number("peakMemory")
+        #expect(try anonymous > 1e6 && number("fileMemory") > 1e6 && peak >= anonymous && number("memoryBound") > 1e6)
+        // The dataset stays in memory after the first epoch.
+        #expect(try number("recordBatches") == 1 && number("storedBytes") > 1e5)
     }
 
     @Test func `what the benchmark is asked for and does not know is named`() throws {

@@ -139,7 +139,7 @@ struct BenchLoaderCommand: ParsableCommand {
         lines.append(
             "  \(Format.count(report.recordBatches)) record batches, \(Format.bytes(report.storedBytes)) read, "
                 + "\(Format.bytes(report.decodedBytes)) decompressed, "
-                + "\(Format.bytes(Int(Double(report.decodedBytes) / max(report.seconds, 1e-9))))/s")
+                + "\(Format.bytes(Int(report.decodedBytesPerSecond)))/s")
         lines.append(
             "  memory: \(Format.bytes(report.anonymousMemory)) of its own, \(Format.bytes(report.fileMemory)) of files, "
                 + "\(Format.bytes(report.peakMemory)) at most; bound \(Format.bytes(report.memoryBound))")

@@ -40,6 +40,8 @@ public struct LoaderBenchmark: Sendable {
         public var storedBytes = 0
         /// Bytes of the columns that they were decompressed to.
         public var decodedBytes = 0
+        /// The same over `seconds`.
+        public var decodedBytesPerSecond = 0.0
         /// Bytes that the process held of its own at the end, of mapped files, and of its own at most.
         public var anonymousMemory = 0
         public var fileMemory = 0
@@ -78,6 +80,7 @@ public struct LoaderBenchmark: Sendable {
         }
         report.seconds = LoaderCounters.now - started
         report.jetsPerSecond = Double(report.jets) / max(report.seconds, 1e-9)
+        report.decodedBytesPerSecond = Double(report.decodedBytes) / max(report.seconds, 1e-9)
         let begun = LoaderCounters.now
         var rows = 0
         for _ in 0..<report.batches {
