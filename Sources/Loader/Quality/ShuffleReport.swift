@@ -40,10 +40,13 @@ public struct ShuffleReport: Codable, Sendable, Equatable {
     /// More values are not told apart.
     public static let mostCategories = 65_534
 
-    /// What tells the jets of a dataset apart: input file, run if there is one, labels.
+    /// What tells the jets of a dataset apart: input file, run if there is one, and the class: the first label that holds
+    /// numbers of classes (`label`), or all labels.
     public static func usualKeys(of directory: String) throws -> [String] {
         let fields = try Dataset(directory: directory).catalogue.encoding.fields
-        return [source] + fields.filter { $0.role == .label || $0.role == .event && $0.name == "run" }.map(\.name)
+        let labels = fields.filter { $0.role == .label }, classes = labels.filter { $0.name == "label" }
+        let run = fields.filter { $0.role == .event && $0.name == "run" }
+        return [source] + (run + (classes.isEmpty ? labels : classes)).map(\.name)
     }
 
     /// Loads epochs and measures them: as many readings of the dataset, and one more.

@@ -1,6 +1,7 @@
 // Loads a dataset and prints what a test could not tell in a process that runs other tests too, as JSON:
 //   loader-probe allocations DATASET THREADS features|columns FIRST LAST    allocations between batches FIRST and LAST
 //   loader-probe fork DATASET                                               what a loader does in a forked process
+//   loader-probe dump CONFIGURATION DIRECTORY                               what batches hold, as files of numbers
 //   loader-probe left DATASET                                               threads and descriptors that loops leave
 import Allocations
 import Foundation
@@ -88,7 +89,11 @@ if arguments.count == 7, arguments[1] == "allocations", let threads = Int(argume
     try fork(arguments[2])
 } else if arguments.count == 3, arguments[1] == "left" {
     try left(arguments[2])
+} else if arguments.count == 4, arguments[1] == "dump" {
+    try dump(configuration: arguments[2], to: arguments[3])
 } else {
-    print("usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET | left DATASET")
+    print(
+        "usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET | left DATASET | dump FILE DIRECTORY"
+    )
     exit(64)
 }
