@@ -10,8 +10,8 @@ public struct JetOrigin: Codable, Sendable, Equatable {
     public var input: String
     /// The row in the input file.
     public var row: Int
-    /// Its event's numbers by the names of their columns: run, lumi, event. Empty if the dataset has none; without those that
-    /// are no whole numbers of 64 bits with sign.
+    /// Its event's numbers by the names of their columns: run, lumi, event. Empty if the dataset has none, as JetClass; without
+    /// those that are no whole numbers of 64 bits with sign.
     public var event: [String: Int64]
 }
 
@@ -23,7 +23,12 @@ struct OriginReader {
     private let source: (input: Int, row: Int)
 
     init(dataset: Dataset, options: LoaderOptions) throws {
-        let fields = dataset.catalogue.encoding.fields.filter { $0.role == .event }
+        let splits = dataset.catalogue.splits
+        // Neither the number of a split nor the weight of an event says which event it is.
+        let fields = dataset.catalogue.encoding.fields.filter { field in
+            field.role == .event && ![.float32, .float64].contains(field.type)
+                && !(splits?.rule == .value && splits?.columns.contains(field.name) == true)
+        }
         // One record batch in memory at a time.
         var small = LoaderOptions()
         (small.split, small.limit, small.limitSeed) = (options.split, options.limit, options.limitSeed)

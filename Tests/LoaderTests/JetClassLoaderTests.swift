@@ -42,6 +42,28 @@ struct JetClassLoaderTests {
         for row in try loader.epoch().joined() { try #require(row.alone() == alone[row.dataset][row.jet]) }
     }
 
+    @Test func `origins name the ROOT file, the entry, and the event where there is one`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), inputs = try files("train", "val")
+        let path = try makeDataset(inputs, directory.file("d"), schema: "jetclass")
+        let loader = try Loader(dataset: path, columns: ["source", "source_row"], options: smallOptions())
+        let batches = try loader.batches(), batch = try #require(try batches.next())
+        let origins = try loader.jets(inStep: 0, rank: 0, epoch: 0), rows = try #require(batch.integers("source_row"))
+        let sources = try #require(batch.bytes(of: "source")).bindMemory(to: UInt16.self)
+        #expect(origins.map(\.input) == sources.map { inputs[Int($0)] } && Set(sources).count > 2)
+        #expect(origins.map { Int64($0.row) } == Array(rows))
+        // The number of the split is no event.
+        #expect(origins.allSatisfy { $0.event.isEmpty })
+
+        let data = try #require(Package.data) + "/root/pfnano_mc_ttbar.root"
+        let other = try Loader(
+            dataset: makeDataset([data], directory.file("p"), schema: "pfnano"), columns: ["run", "lumi", "event"],
+            options: smallOptions())
+        let first = try #require(try other.batches().next())
+        let events = try other.jets(inStep: 0, rank: 0, epoch: 0).map(\.event)
+        let numbers = try ["run", "lumi", "event"].map { try #require(first.integers($0)) }
+        #expect(events == (0..<48).map { ["run": numbers[0][$0], "lumi": numbers[1][$0], "event": numbers[2][$0]] })
+    }
+
     @Test func `splits are those of folders, one without files is refused, and reports go by the class`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try makeDataset(try files("train", "val"), directory.file("d"), schema: "jetclass")
