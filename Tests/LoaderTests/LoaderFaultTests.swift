@@ -75,7 +75,7 @@ import Testing
             #expect(error.place.contains("dphi") && error.advice?.contains("repair") == true, "\(error)")
             // Asked again, the same.
             #expect(throws: DatasetError.self) { try batches.next() }
-            #expect(batches.state.step == steps)
+            #expect(batches.state.step == steps && batches.counters.batches == steps)
             #expect(Date().timeIntervalSince(begun) < 20)
             // Who does not need the column is not bothered.
             let others = try Loader(dataset: path, columns: ["jet_pt", "d0"], options: options).batches()

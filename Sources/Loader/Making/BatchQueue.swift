@@ -116,9 +116,9 @@ final class BatchQueue: Sendable {
             if case .success = result {
                 state.ready[place] = nil
                 state.taken = step + 1
+                state.counters.batches += 1
             }
             state.counters.stalled += LoaderCounters.now - asked
-            state.counters.batches += 1
             return result
         }
         return try result.get()
