@@ -115,15 +115,20 @@ extension Loader {
                 * part.selection.stored.byteCount(
                     rows: size.rows, constituents: size.constituents, exceptions: size.constituents / 16)
             if !options.exact { sum += kept * size.rows * MemoryLayout<pando_stored_row>.stride }
-            // What a thread reads into, gathers and decodes.
-            let stored = (0..<part.dataset.batchCount).map { part.dataset.record(ofBatch: $0).bytes }.max() ?? 0
-            sum += options.threads * (stored + 64 * part.batch.constituents)
+            // What a thread reads into, gathers, and decodes for angles, energies and features.
+            let own = part.batch, selection = part.selection
+            var thread = (0..<part.dataset.batchCount).map { part.dataset.record(ofBatch: $0).bytes }.max() ?? 0
+            thread += selection.stored.byteCount(
+                rows: own.rows, constituents: own.constituents, exceptions: own.constituents / 16)
+            thread += own.constituents * (40 + 4 * (selection.features?.stored.count ?? 0)) + 64 * own.rows
+            if parts.count > 1 || !selection.decodesToBatch { thread += selection.decodedBytes(own) }
+            sum += options.threads * thread
         }
-        let size = parts[0].batch
+        let size = BatchSize(
+            rows: parts[0].batch.rows, constituents: parts.map(\.batch.constituents).max() ?? 0)
+        let selection = parts[0].selection
         var batch = 64 * size.rows
-        if contents.columns != nil || contents.takesAllColumns {
-            batch += 4 * size.constituents * (contents.columns?.count ?? dataset.catalogue.encoding.fields.count)
-        }
+        if selection.decodesToBatch { batch += selection.decodedBytes(size, onlyNamed: parts.count > 1) }
         if let features = contents.features {
             batch += size.rows * features.padLength * (1 + 4 * features.features.count)
             batch += size.rows * 4 * features.jetFeatures.count

@@ -171,6 +171,13 @@ import Testing
         let sample = try makeDataset([Package.sample], directory.file("d"))
         let event = try #require(refusal([sample, first], "event"))
         #expect(event.file == first && event.message.contains("uint64") && event.message.contains("int64"))
+        // Features too.
+        let features = LoaderContents(features: try FeatureConfiguration([Feature("pt"), Feature("d0")]))
+        let feature = try #require(throws: LoaderError.self) {
+            try Loader(
+                mixture: [LoaderSource(sample), LoaderSource(first)], contents: features, options: smallOptions())
+        }
+        #expect(feature.code == .feature && feature.file == first && feature.place == "feature d0")
         let error = #expect(throws: LoaderError.self) {
             try Loader(
                 mixture: [LoaderSource(first), LoaderSource(sample)], contents: LoaderContents(),

@@ -56,6 +56,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [[], ["--columns", "px,run,puppiWeight"]])
+    func `memory stays within the bound for large batches with many features`(columns: [String]) throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let part = try convert(directory, "part", "--batch-rows", "200"), path = directory.file("d")
+        try merge(Array(repeating: part, count: 200), into: path)
+        let found = try numbers(
+            Run(
+                [
+                    "bench", "loader", path, "--json", "--threads", "2", "--batch-size", "16384", "--pad", "1",
+                    "--features", "px,py,pz,energy,d0,d0Err,dz,dzErr,charge,pdgId,puppiWeight",
+                ] + columns))
+        let bound = try #require(found["memoryBound"] as? Int), own = try #require(found["peakMemory"] as? Int)
+        let files = try #require(found["fileMemory"] as? Int)
+        #expect(found["jets"] as? Int == 21 * 16384)
+        // A bound that is far too large would be no bound.
+        #expect(own - files < bound && bound < 3 * (own - files), "\(own - files) of \(bound) bytes")
+    }
+
     @Test func `memory does not grow over 20 epochs`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let path = try convert(directory, "d", "--batch-rows", "50")

@@ -10,7 +10,7 @@ final class BatchMaker {
         let stored: StoredJets
         let decoder: JetDecoder
         let extras: ExtraMaker
-        /// Where fields are decoded to, if the batch mixes datasets.
+        /// Where fields are decoded to, if not to the batch.
         let columns: JetColumns?
         let rows = AlignedBuffer()
         let slots = AlignedBuffer()
@@ -39,7 +39,7 @@ final class BatchMaker {
                 part: part, stored: StoredJets(part.selection.stored),
                 decoder: try JetDecoder(encoding: encoding, file: part.dataset.directory),
                 extras: ExtraMaker(part: part),
-                columns: parts.count > 1 ? JetColumns(fields: encoding.fields) : nil,
+                columns: part.selection.decodesToBatch && parts.count == 1 ? nil : JetColumns(fields: encoding.fields),
                 numbers: (part.selection.features?.stored ?? []).map { _ in AlignedBuffer() },
                 table: .allocate(capacity: max(1, part.selection.features?.stored.count ?? 0)))
         }

@@ -21,6 +21,18 @@ struct ContentSelection: Sendable {
     let decodesFields: Bool
     /// The split, if only one is taken.
     let split: Split?
+    /// Whether decoded fields of a single dataset stay in the batch. If nobody asks for columns, what features and labels are
+    /// made from is needed by a thread only as long as it makes the batch.
+    var decodesToBatch: Bool { !names.isEmpty }
+
+    /// Bytes of decoded fields: all, or only the columns of batches.
+    func decodedBytes(_ size: BatchSize, onlyNamed: Bool = false) -> Int {
+        let more = onlyNamed ? [] : (features?.fields ?? []) + extras.fields
+        return Set(Array(names.values) + more).reduce(4 * (size.rows + 1)) { sum, number in
+            let field = encoding.fields[number]
+            return sum + field.type.width * (field.role == .constituent ? size.constituents : size.rows)
+        }
+    }
     /// The features, if there are any.
     let features: FeatureSelection?
     /// Labels, features of jets and tokens.
@@ -137,9 +149,16 @@ struct FeatureSelection: Sendable {
         _ configuration: FeatureConfiguration, contents: LoaderContents, encoding: JetEncoding, file: String
     ) throws(LoaderError) {
         let fields = encoding.fields, known = fields.map(\.name)
-        assembler = try FeatureAssembler(
-            configuration, storedFields: fields.filter { $0.role == .constituent }.map(\.name),
-            jetFields: fields.filter { $0.role != .constituent }.map(\.name))
+        do throws(LoaderError) {
+            assembler = try FeatureAssembler(
+                configuration, storedFields: fields.filter { $0.role == .constituent }.map(\.name),
+                jetFields: fields.filter { $0.role != .constituent }.map(\.name))
+        } catch {
+            // Of a mixture, perhaps one dataset alone lacks a feature.
+            var error = error
+            error.file = file
+            throw error
+        }
         func field(_ name: String) throws(LoaderError) -> Int {
             guard let index = fields.firstIndex(where: { $0.name == name && $0.type == .float32 }) else {
                 throw LoaderError(
