@@ -1,3 +1,4 @@
+import ArrowIPC
 import Convert
 import Foundation
 import Loader
@@ -5,15 +6,11 @@ import Shards
 import TestSupport
 import Testing
 
-private let folder = Package.data.map { $0 + "/jetclass" }.flatMap {
-    FileManager.default.fileExists(atPath: $0) ? $0 : nil
-}
-
 /// Datasets made of ROOT files of JetClass; Tests/Interop/test_loader.py holds their numbers against numpy.
-@Suite(.enabled(if: folder != nil, "PANDO_DATA has no files of JetClass"))
+@Suite(.enabled(if: Package.jetclass != nil, "PANDO_DATA has no files of JetClass"))
 struct JetClassLoaderTests {
     private func files(_ folders: String...) throws -> [String] {
-        let root = try #require(folder)
+        let root = try #require(Package.jetclass)
         return try folders.flatMap { name in
             try FileManager.default.contentsOfDirectory(atPath: "\(root)/\(name)").sorted()
                 .map { "\(root)/\(name)/\($0)" }
@@ -40,6 +37,42 @@ struct JetClassLoaderTests {
             mixture: [LoaderSource(aoj, weight: 0.5), LoaderSource(jetclass, weight: 0.5)], contents: contents,
             options: smallOptions { $0.mixtureLength = .longest })
         for row in try loader.epoch().joined() { try #require(row.alone() == alone[row.dataset][row.jet]) }
+    }
+
+    @Test(arguments: [BodyCompression.zstd(level: 3), .none])
+    func `each column alone, and all together, are what decoding whole record batches gives`(codec: BodyCompression)
+        throws
+    {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let data = try #require(Package.data) + "/root/pfnano_data_2016G.root"
+        let inputs = [("jetclass", try files("test")), ("pfnano", [data]), ("aspen-open-jets", [Package.sample])]
+        for (schema, inputs) in inputs {
+            let path = try makeDataset(inputs, directory.file(schema), schema: schema) { $0.compression = codec }
+            let dataset = try Dataset(directory: path), fields = dataset.catalogue.encoding.fields
+            let reader = dataset.makeReader(), columns = JetColumns(fields: fields)
+            let decoder = try JetDecoder(encoding: dataset.catalogue.encoding, file: path)
+            let names = fields.map(\.name)
+            let all = try plainRows(path, LoaderContents(columns: names)), order = names.sorted()
+            let alone = try names.map { try plainRows(path, LoaderContents(columns: [$0])) }
+            var jet = 0
+            for batch in 0..<dataset.batchCount {
+                try decoder.decode(reader.read(batch), into: columns, file: path)
+                for row in 0..<columns.rows {
+                    for (number, field) in fields.enumerated() {
+                        let width = field.type.width, ends = columns.offsetNumbers
+                        let range =
+                            field.role == .constituent
+                            ? Int(ends[row]) * width..<Int(ends[row + 1]) * width : row * width..<(row + 1) * width
+                        let expected = Data(columns.bytes(of: number)[range])
+                        try #require(alone[number][jet]?.columns == [expected], "\(field.name) of \(schema)")
+                        let place = try #require(order.firstIndex(of: field.name))
+                        try #require(all[jet]?.columns[place] == expected, "\(field.name) of \(schema)")
+                    }
+                    jet += 1
+                }
+            }
+            #expect(jet == all.count && jet > 300)
+        }
     }
 
     @Test func `origins name the ROOT file, the entry, and the event where there is one`() throws {

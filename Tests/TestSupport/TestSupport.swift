@@ -18,6 +18,11 @@ public enum Package {
         return FileManager.default.fileExists(atPath: path + "/h5/aoj_small.h5") ? path : nil
     }
 
+    /// ROOT files of JetClass in the folders train, val and test among the larger files; nil where there are none.
+    public static var jetclass: String? {
+        data.map { $0 + "/jetclass" }.flatMap { FileManager.default.fileExists(atPath: $0 + "/train") ? $0 : nil }
+    }
+
     /// The built tool: `PANDO_BINARY`, or the release build.
     public static var tool: String {
         ProcessInfo.processInfo.environment["PANDO_BINARY"] ?? root + "/.build/release/pando"

@@ -39,6 +39,22 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: Package.jetclass != nil, "PANDO_DATA has no files of JetClass"))
+    func `nothing is allocated for jets of JetClass either`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), data = try #require(Package.jetclass) + "/"
+        let folders = try FileManager.default.contentsOfDirectory(atPath: data).sorted()
+        let inputs = try folders.flatMap { folder in
+            try FileManager.default.contentsOfDirectory(atPath: data + folder).map { data + folder + "/" + $0 }.sorted()
+        }
+        let part = directory.file("part"), path = directory.file("d")
+        let run = try Run(["convert", "--quiet", "--schema", "jetclass", "--batch-rows", "40"] + inputs + [part])
+        #expect(run.status == 0, "\(run.errors)")
+        try merge(Array(repeating: part, count: 6), into: path)
+        let found = try numbers(Run(program: "loader-probe", ["allocations", path, "2", "flags", "100", "200"]))
+        #expect(found["allocations"] as? Int == 0 && found["batches"] as? Int == 200, "\(found)")
+        #expect(try #require(found["recordBatches"] as? Int) > 20)
+    }
+
     @Test func `memory stays within the bound that is stated, whatever the size of the dataset`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let part = try convert(directory, "part", "--batch-rows", "200"), path = directory.file("d")

@@ -1,5 +1,5 @@
 // Loads a dataset and prints what a test could not tell in a process that runs other tests too, as JSON:
-//   loader-probe allocations DATASET THREADS features|columns FIRST LAST    allocations between batches FIRST and LAST
+//   loader-probe allocations DATASET THREADS features|columns|flags FIRST LAST    allocations between batches FIRST and LAST
 //   loader-probe fork DATASET                                               what a loader does in a forked process
 //   loader-probe dump CONFIGURATION DIRECTORY                               what batches hold, as files of numbers
 //   loader-probe left DATASET                                               threads and descriptors that loops leave
@@ -11,15 +11,17 @@ func report(_ values: [String: Any]) throws {
     print(String(decoding: try JSONSerialization.data(withJSONObject: values, options: .sortedKeys), as: UTF8.self))
 }
 
-func allocations(_ dataset: String, threads: Int, features: Bool, first: Int, last: Int) throws {
+func allocations(_ dataset: String, threads: Int, contents kind: String, first: Int, last: Int) throws {
     var options = LoaderOptions()
     options.batchSize = 64
     options.streams = 16
     options.threads = threads
-    let contents =
-        features
-        ? LoaderContents(features: .released)
-        : LoaderContents(columns: ["px", "py", "pz", "E", "d0", "jet_pt", "event"])
+    var contents = LoaderContents(features: .released)
+    if kind == "columns" { contents = LoaderContents(columns: ["px", "py", "pz", "E", "d0", "jet_pt", "event"]) }
+    if kind == "flags" {
+        contents.features = try FeatureConfiguration(["pt", "eta_rel", "energy", "isPhoton"].map { Feature($0) })
+        contents.labelColumn = "label"
+    }
     let batches = try Loader(dataset: dataset, contents: contents, options: options).batches(epoch: 0)
     var before = 0, seen = 0, sum = 0.0, recordBatches = 0
     while seen < last, let batch = try batches.next() {
@@ -84,7 +86,7 @@ let arguments = CommandLine.arguments
 if arguments.count == 7, arguments[1] == "allocations", let threads = Int(arguments[3]), let first = Int(arguments[5]),
     let last = Int(arguments[6])
 {
-    try allocations(arguments[2], threads: threads, features: arguments[4] == "features", first: first, last: last)
+    try allocations(arguments[2], threads: threads, contents: arguments[4], first: first, last: last)
 } else if arguments.count == 3, arguments[1] == "fork" {
     try fork(arguments[2])
 } else if arguments.count == 3, arguments[1] == "left" {
@@ -93,7 +95,7 @@ if arguments.count == 7, arguments[1] == "allocations", let threads = Int(argume
     try dump(configuration: arguments[2], to: arguments[3])
 } else {
     print(
-        "usage: loader-probe allocations DATASET THREADS features|columns FIRST LAST | fork DATASET | left DATASET | dump FILE DIRECTORY"
+        "usage: loader-probe allocations DATASET THREADS features|columns|flags FIRST LAST | fork DATASET | left DATASET | dump FILE DIRECTORY"
     )
     exit(64)
 }
