@@ -134,6 +134,7 @@ func checkResuming(
                 "seed \(seed), round \(round), piece \(piece), step \(step), \(threads) threads, \(world) ranks"
             // As it goes through a checkpoint.
             let text = try JSONEncoder().encode(state)
+            #expect(text.count < 1000, place)
             let loaded = try JSONDecoder().decode(LoaderState.self, from: text)
             let ranks = try (0..<world).map { rank in
                 let loader = try make(threads, world, rank)
