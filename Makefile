@@ -3,13 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build test lint format demo bench nightly clean system python test-swift test-python
+.PHONY: help build omnijet test lint format demo bench nightly clean system model python test-swift test-python
 
 # One configuration everywhere: what is tested is what is used, and nothing is built twice.
 SWIFT_BUILD := swift build -c release
 
 export PANDO_PYTHON := $(CURDIR)/.venv/bin/python
 export PANDO_BINARY := $(CURDIR)/.build/release/pando
+export PANDO_OMNIJET := $(CURDIR)/.build/release/omnijet
 # More files to test with lie beside the project on some machines; without them the sample has to do.
 ifeq ($(origin PANDO_DATA),undefined)
 PANDO_DATA := $(if $(wildcard ../shared/data/h5),$(abspath ../shared/data),$(CURDIR)/samples)
@@ -19,18 +20,22 @@ export PANDO_DATA
 help: ## Say what the targets are
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-build: system ## Build the tool: .build/release/pando
+build: system ## Build the tool for datasets: .build/release/pando
 	$(SWIFT_BUILD) --product pando
+
+omnijet: system model ## Build the tool for models: .build/release/omnijet; needs libtorch
+	$(SWIFT_BUILD) --product omnijet
 
 test: lint test-swift test-python ## Check style, run all tests
 	@echo "make test: style, Swift tests and interoperability tests all passed"
 
-test-swift: system python
+test-swift: system model python
 	$(SWIFT_BUILD) --build-tests
 	swift test -c release --skip-build
 
-test-python: system python
+test-python: system model python
 	@[ -x "$(PANDO_BINARY)" ] || $(SWIFT_BUILD) --product pando
+	@[ -x "$(PANDO_OMNIJET)" ] || $(SWIFT_BUILD) --product omnijet
 	$(PANDO_PYTHON) -m pytest -q Tests/Interop
 
 lint: system python ## Check style without changing anything
@@ -59,6 +64,9 @@ clean: ## Remove everything that was built
 
 system:
 	@scripts/setup system
+
+model:
+	@scripts/setup model
 
 python:
 	@scripts/setup python

@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "Convert", targets: ["Convert"]),
         .library(name: "Loader", targets: ["Loader"]),
         .executable(name: "pando", targets: ["pando"]),
+        .executable(name: "omnijet", targets: ["omnijet"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -36,11 +37,20 @@ let package = Package(
         .executableTarget(
             name: "pando",
             dependencies: [
-                "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Support",
+                "Terminal", "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Commands/pando"
         ),
+        .executableTarget(
+            name: "omnijet",
+            dependencies: [
+                "Terminal", "Model", "Torch", "Loader", "Shards", "Support",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Sources/Commands/omnijet"
+        ),
+        .target(name: "Terminal", dependencies: ["Support"], path: "Sources/Commands/Terminal"),
 
         // Rooms, top to bottom; arrows go down only (docs/architecture.md).
         .target(

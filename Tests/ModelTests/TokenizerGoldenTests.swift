@@ -73,7 +73,8 @@ struct TokenizerGoldenTests {
         let golden = try Golden(name), lengths = try golden.lengths()
         let x = try golden.packed("in/x", lengths), jagged = Jagged(lengths: lengths), pad = try padLength(golden)
         let runs: [(String, OptimizerConfiguration, LossPositions)] = [
-            ("adamw", .adamW(), .released), ("adamw_masked", .adamW(), .real), ("ranger_gc", OptimizerConfiguration(.ranger), .released),
+            ("adamw", .adamW(), .released), ("adamw_masked", .adamW(), .real),
+            ("ranger_gc", OptimizerConfiguration(.ranger), .released),
         ]
         for (run, configuration, positions) in runs
         where golden.arrays.names.contains(where: { $0.hasPrefix("\(run)/") }) {

@@ -78,16 +78,18 @@ int ct_sample(ct_tensor logits, const double *uniform, double temperature, int64
         TORCH_CHECK(all >= 2 && temperature >= 0 && top_p > 0 && top_k >= 0, "nothing to sample from");
         const float *values = x.data_ptr<float>();
         at::parallel_for(0, rows, 4, [&](int64_t begin, int64_t end) {
-            std::vector<double> p(all - 1);
+            std::vector<float> p(all - 1);
             std::vector<int64_t> order;
             for (int64_t i = begin; i < end; i++) {
                 const float *line = values + i * all + 1;
                 const int64_t count = all - 1;
                 const int64_t likeliest = std::max_element(line, line + count) - line;
-                const double most = line[likeliest];
+                const float most = line[likeliest];
+                double total = 0;
                 int64_t chosen = likeliest;
                 if (temperature > 0) {
-                    for (int64_t k = 0; k < count; k++) p[k] = std::exp((line[k] - most) / temperature);
+                    const float factor = static_cast<float>(1 / temperature);
+                    for (int64_t k = 0; k < count; k++) p[k] = std::exp((line[k] - most) * factor);
                     if ((top_k > 0 && top_k < count) || top_p < 1) {
                         order.resize(count);
                         std::iota(order.begin(), order.end(), 0);
@@ -102,8 +104,7 @@ int ct_sample(ct_tensor logits, const double *uniform, double temperature, int64
                             if (!stays) p[order[k]] = 0;
                         }
                     }
-                    double total = 0;
-                    for (double value : p) total += value;
+                    for (float value : p) total += value;
                     const double wanted = uniform[i] * total;
                     double sum = 0;
                     chosen = likeliest;
@@ -117,8 +118,9 @@ int ct_sample(ct_tensor logits, const double *uniform, double temperature, int64
                 }
                 tokens[i] = chosen + 1;
                 if (log_probability) {
-                    double sum = 0;
-                    for (int64_t k = 0; k < count; k++) sum += std::exp(line[k] - most);
+                    double sum = temperature == 1 && top_k == 0 && top_p == 1 ? total : 0;
+                    if (sum == 0)
+                        for (int64_t k = 0; k < count; k++) sum += std::exp(line[k] - most);
                     log_probability[i] = line[chosen] - most - std::log(sum);
                 }
             }

@@ -16,6 +16,8 @@ using namespace ct;
 namespace {
 // So many jets of about one length are padded to the longest of them: small enough for the cache.
 constexpr int64_t bucketJets = 8;
+// Codes that are compared at once.
+constexpr int64_t codeStretch = 256;
 constexpr double never = -std::numeric_limits<double>::infinity();
 
 at::Tensor indices(const std::vector<int64_t> &values) {
@@ -169,20 +171,30 @@ int ct_nearest(ct_tensor rows, ct_tensor codes, ct_tensor *index, ct_tensor *dis
         int64_t *to = best.data_ptr<int64_t>();
         float *far = least.data_ptr<float>();
         at::parallel_for(0, count, 256, [&](int64_t begin, int64_t end) {
-            std::vector<float> d(all);
             for (int64_t i = begin; i < end; i++) {
-                std::fill(d.begin(), d.end(), 0.0f);
-                for (int64_t j = 0; j < width; j++) {
-                    const float value = xs[i * width + j], *line = cs + j * all;
-                    for (int64_t k = 0; k < all; k++) {
-                        const float difference = value - line[k];
-                        d[k] += difference * difference;
+                float best = std::numeric_limits<float>::infinity();
+                int64_t place = 0;
+                // A stretch of codes at a time, whose distances stay in registers and the nearest cache.
+                for (int64_t first = 0; first < all; first += codeStretch) {
+                    const int64_t n = std::min(codeStretch, all - first);
+                    float d[codeStretch] = {0};
+                    for (int64_t j = 0; j < width; j++) {
+                        const float value = xs[i * width + j], *line = cs + j * all + first;
+                        for (int64_t k = 0; k < n; k++) {
+                            const float difference = value - line[k];
+                            d[k] += difference * difference;
+                        }
+                    }
+                    float least = d[0];
+                    for (int64_t k = 1; k < n; k++) least = d[k] < least ? d[k] : least;
+                    // The lowest index of equal ones; a distance that is no number is never the least.
+                    if (least < best) {
+                        best = least;
+                        place = first + (std::find(d, d + n, least) - d);
                     }
                 }
-                // The lowest index of equal ones.
-                const auto found = std::min_element(d.begin(), d.end());
-                to[i] = found - d.begin();
-                far[i] = *found;
+                to[i] = place;
+                far[i] = best;
             }
         });
         *index = own(best);

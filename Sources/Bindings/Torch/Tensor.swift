@@ -81,8 +81,7 @@ func withNumbers<Result>(_ numbers: [Int], _ body: (UnsafePointer<Int64>?, Int) 
 
 extension Tensor {
     /// All elements the same.
-    public static func full(_ shape: [Int], _ value: Double, _ type: DType = .float32) throws(TorchError) -> Tensor
-    {
+    public static func full(_ shape: [Int], _ value: Double, _ type: DType = .float32) throws(TorchError) -> Tensor {
         try made("full") { out in withNumbers(shape) { ct_full($0, $1, type.rawValue, value, out) } }
     }
 

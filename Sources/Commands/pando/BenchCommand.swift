@@ -3,6 +3,7 @@ import Convert
 import Foundation
 import Shards
 import Support
+import Terminal
 
 /// `pando bench`.
 struct BenchCommand: ParsableCommand {

@@ -3,6 +3,7 @@ import Foundation
 import Loader
 import Shards
 import Support
+import Terminal
 
 /// `pando bench loader`.
 struct BenchLoaderCommand: ParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Convert
 import Shards
 import Support
+import Terminal
 
 /// `pando composition`.
 struct CompositionCommand: ParsableCommand {

@@ -4,6 +4,7 @@ import Convert
 import Foundation
 import Shards
 import Support
+import Terminal
 
 /// `pando convert`.
 struct ConvertCommand: ParsableCommand {

@@ -1,4 +1,5 @@
 import Shards
+import Terminal
 
 /// A cut flow for people.
 enum CutFlowTable {

@@ -1,5 +1,6 @@
 import Foundation
 import Shards
+import Terminal
 
 /// A histogram in one line of text.
 enum HistogramBars {

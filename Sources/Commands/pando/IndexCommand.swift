@@ -1,6 +1,7 @@
 import ArgumentParser
 import Shards
 import Support
+import Terminal
 
 /// `pando index`.
 struct IndexCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import Foundation
 import Shards
+import Terminal
 
 /// Prints what an Arrow IPC file holds.
 struct InspectArrow {

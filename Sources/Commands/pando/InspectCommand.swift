@@ -6,6 +6,7 @@ import HDF5File
 import ROOTFile
 import Shards
 import Support
+import Terminal
 
 /// `pando inspect`.
 struct InspectCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 import Foundation
 import Shards
+import Terminal
 
 /// Prints what a dataset is.
 struct InspectDataset {

@@ -1,5 +1,6 @@
 import Foundation
 import HDF5File
+import Terminal
 
 /// What an HDF5 file holds. Its JSON keys are the names of the properties; keys without a value are left out.
 struct HDF5Summary: Encodable {

@@ -1,5 +1,6 @@
 import Foundation
 import Shards
+import Terminal
 
 /// Prints single jets with their constituents.
 struct JetPrinter {

@@ -2,6 +2,7 @@ import Foundation
 import ROOTFile
 import Shards
 import Support
+import Terminal
 
 /// What `pando inspect` shows of a ROOT file: the keys of all directories, and the branches of trees.
 struct ROOTSummary: Encodable {

@@ -1,6 +1,7 @@
 import ROOTFile
 import Shards
 import Support
+import Terminal
 
 /// What `pando inspect` shows of a tree: its branches with types and sizes.
 struct ROOTTreeSummary: Encodable {

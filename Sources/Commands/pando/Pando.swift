@@ -2,6 +2,7 @@ import ArgumentParser
 import Convert
 import Glibc
 import Support
+import Terminal
 
 /// The tool: arguments, progress, exit codes; no logic.
 @main

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Shards
 import Support
+import Terminal
 
 /// `pando verify`.
 struct VerifyCommand: ParsableCommand {

@@ -83,7 +83,8 @@ extension Tokenizer {
         draws: Codebook.Draws = .init()
     ) throws {
         try keepUp(
-            latents: loss.latents.detached(), codes: loss.index, jagged, positions: positions, padLength: padLength, draws: draws)
+            latents: loss.latents.detached(), codes: loss.index, jagged, positions: positions, padLength: padLength,
+            draws: draws)
     }
 
     /// The same for a batch that was computed in parts.
@@ -99,7 +100,8 @@ extension Tokenizer {
         var order: [Int64] = []
         for jet in 0..<jagged.jets {
             let rows = jagged.offsets[jet]..<jagged.offsets[jet + 1]
-            order += rows.map { Int64($0) } + Array(repeating: Int64(jagged.rows), count: max(0, padLength - rows.count))
+            order +=
+                rows.map { Int64($0) } + Array(repeating: Int64(jagged.rows), count: max(0, padLength - rows.count))
         }
         let places = try Tensor.of(order)
         try codebook.keepUp(

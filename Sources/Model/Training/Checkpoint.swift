@@ -162,7 +162,9 @@ extension Parameters {
         var digests: [Digest] = []
         for entry in entries {
             digests.append(Digest(of: Array(entry.name.utf8)))
-            try entry.tensor.detached().contiguous().withBytes { digests.append(Digest(of: UnsafeRawBufferPointer($0))) }
+            try entry.tensor.detached().contiguous().withBytes {
+                digests.append(Digest(of: UnsafeRawBufferPointer($0)))
+            }
         }
         return JetColumns.content(digests)
     }
@@ -173,7 +175,8 @@ extension Tokenizer {
     /// - Throws: `ModelError` with code `weights` if it is none of a tokenizer.
     public convenience init(_ checkpoint: Checkpoint, file: String) throws {
         guard checkpoint.description.kind == .tokenizer, let shape = checkpoint.description.tokenizer else {
-            throw ModelError(.weights, file: file, message: "is of a \(checkpoint.description.kind.rawValue), expected a tokenizer")
+            throw ModelError(
+                .weights, file: file, message: "is of a \(checkpoint.description.kind.rawValue), expected a tokenizer")
         }
         try self.init(shape)
         _ = try parameters.load(checkpoint.weights, file: file)
@@ -191,7 +194,8 @@ extension GenerativeModel {
     public convenience init(_ checkpoint: Checkpoint, file: String) throws {
         guard checkpoint.description.kind == .generative, let shape = checkpoint.description.backbone else {
             throw ModelError(
-                .weights, file: file, message: "is of a \(checkpoint.description.kind.rawValue), expected a generative model")
+                .weights, file: file,
+                message: "is of a \(checkpoint.description.kind.rawValue), expected a generative model")
         }
         try self.init(shape)
         _ = try parameters.load(checkpoint.weights, file: file)

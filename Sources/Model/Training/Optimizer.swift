@@ -77,7 +77,8 @@ public struct OptimizerConfiguration: Codable, Sendable, Equatable {
 
     /// - Throws: `ModelError` with code `configuration`.
     public func check() throws {
-        guard rate.isFinite, rate >= 0, betas.count == 2, betas.allSatisfy({ (0..<1).contains($0) }), eps > 0, decay >= 0,
+        guard rate.isFinite, rate >= 0, betas.count == 2, betas.allSatisfy({ (0..<1).contains($0) }), eps > 0,
+            decay >= 0,
             lookahead > 0
         else { throw ModelError(.configuration, place: "optimizer", message: "has a setting that is out of range") }
     }

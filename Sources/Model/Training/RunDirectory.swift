@@ -48,7 +48,8 @@ public struct RunDirectory: Sendable {
         guard Directory.exists(metrics) else { return }
         let text = String(decoding: try InputFile(path: metrics).readAll(limit: 1 << 32), as: UTF8.self)
         let kept = text.split(separator: "\n").filter { line in
-            guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(line.utf8)), case .integer(let number)? = value["step"]
+            guard let value = try? JSONDecoder().decode(JSONValue.self, from: Data(line.utf8)),
+                case .integer(let number)? = value["step"]
             else { return false }
             return number <= step
         }

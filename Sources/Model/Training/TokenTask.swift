@@ -10,7 +10,8 @@ struct TokenRows {
     static func sequences(_ batch: Batch, stop: Int) throws -> (sequences: [[Int64]], jets: [Int]) {
         guard let bytes = batch.bytes(of: column), let type = batch.elementType(of: column) else {
             throw ModelError(
-                .input, place: "column \(column)", message: "is not there", advice: "make a dataset of tokens with 'omnijet tokenize'")
+                .input, place: "column \(column)", message: "is not there",
+                advice: "make a dataset of tokens with 'omnijet tokenize'")
         }
         var sequences: [[Int64]] = [], jets: [Int] = []
         for (jet, pair) in zip(batch.offsets, batch.offsets.dropFirst()).enumerated() where pair.1 > pair.0 {
@@ -63,7 +64,8 @@ struct GenerativeTask: TrainingTask {
         let all = try TokenRows.sequences(batch, stop: configuration.backbone.stop).sequences
         return try stride(from: 0, to: all.count, by: configuration.part).map {
             try TokenBatch(
-                sequences: Array(all[$0..<min(all.count, $0 + configuration.part)]), length: configuration.backbone.length)
+                sequences: Array(all[$0..<min(all.count, $0 + configuration.part)]),
+                length: configuration.backbone.length)
         }
     }
 
@@ -90,7 +92,8 @@ struct GenerativeTask: TrainingTask {
             let loss = try model.loss(part, positions: configuration.positions)
             sum.add(
                 BatchOutcome(
-                    loss: try loss.item(), weight: Double(part.jagged.rows), jets: part.jagged.jets, rows: part.jagged.rows))
+                    loss: try loss.item(), weight: Double(part.jagged.rows), jets: part.jagged.jets,
+                    rows: part.jagged.rows))
         }
         return sum
     }
@@ -112,7 +115,8 @@ struct ClassificationTask: TrainingTask {
         let report = try model.parameters.load(checkpoint.weights, isStrict: false, file: configuration.from)
         // The backbone must be all there; a head of another kind begins anew.
         if let lost = report.missing.first(where: { $0.hasPrefix("module.") }) {
-            throw ModelError(.weights, file: configuration.from, place: lost, message: "is missing: it has not the whole backbone")
+            throw ModelError(
+                .weights, file: configuration.from, place: lost, message: "is missing: it has not the whole backbone")
         }
     }
 
@@ -167,10 +171,13 @@ struct ClassificationTask: TrainingTask {
             case .uint8: label = Int64(bytes.load(fromByteOffset: jet, as: UInt8.self))
             case .int32: label = Int64(bytes.load(fromByteOffset: 4 * jet, as: Int32.self))
             case .int64: label = bytes.load(fromByteOffset: 8 * jet, as: Int64.self)
-            default: throw ModelError(.input, place: "column \(name)", message: "holds \(type.rawValue), expected integers")
+            default:
+                throw ModelError(.input, place: "column \(name)", message: "holds \(type.rawValue), expected integers")
             }
             guard (0..<Int64(configuration.classes)).contains(label) else {
-                throw ModelError(.input, place: "column \(name)", message: "holds \(label), expected 0 to \(configuration.classes - 1)")
+                throw ModelError(
+                    .input, place: "column \(name)",
+                    message: "holds \(label), expected 0 to \(configuration.classes - 1)")
             }
             return label
         }

@@ -11,7 +11,9 @@ struct TokenizerTask: TrainingTask {
         guard configuration.features.features.count == configuration.tokenizer.inputs else {
             throw ModelError(
                 .configuration, place: "tokenizer.inputs",
-                message: "are \(configuration.tokenizer.inputs), but there are \(configuration.features.features.count) features")
+                message:
+                    "are \(configuration.tokenizer.inputs), but there are \(configuration.features.features.count) features"
+            )
         }
         tokenizer = try Tokenizer(configuration.tokenizer)
         if !configuration.from.isEmpty {

@@ -93,11 +93,12 @@ public final class Trainer {
         validation = hasSplit ? try Self.loader(judged, configuration, task.contents, isTraining: false) : nil
         epochSteps = configuration.epochSteps > 0 ? configuration.epochSteps : max(1, loader.stepsPerEpoch)
         state = TrainingState(loader: loader.state(epoch: 0), configuration: configuration, threads: threads)
-        if let checkpoint = try run.resumable() { try goOn(checkpoint) }
+        if let checkpoint = try run.resumable() { try goOn(checkpoint) } else { try run.trimMetrics(to: 0) }
     }
 
     private static func loader(
-        _ data: TrainingConfiguration.Data, _ configuration: TrainingConfiguration, _ contents: LoaderContents, isTraining: Bool
+        _ data: TrainingConfiguration.Data, _ configuration: TrainingConfiguration, _ contents: LoaderContents,
+        isTraining: Bool
     ) throws -> Loader {
         var options = LoaderOptions()
         options.batchSize = configuration.batch
@@ -134,7 +135,9 @@ public final class Trainer {
         if let random = checkpoint.random { try Torch.setRandomState(random) }
         state = before
         if before.threads != threads {
-            remark("the run had \(before.threads) threads and has \(threads) now: its numbers will differ in their last bits")
+            remark(
+                "the run had \(before.threads) threads and has \(threads) now: its numbers will differ in their last bits"
+            )
             state.threads = threads
         }
         try run.trimMetrics(to: state.step)
@@ -158,12 +161,16 @@ public final class Trainer {
                 let elapsed = Self.seconds(clock.now - begin)
                 progress(
                     Progress(
-                        step: state.step, steps: min(configuration.steps, configuration.epochs * epochSteps), loss: outcome.loss,
-                        rowsPerSecond: rows / max(elapsed, 1e-9), stalled: stalled / max(elapsed, 1e-9), best: state.best))
+                        step: state.step, steps: min(configuration.steps, configuration.epochs * epochSteps),
+                        loss: outcome.loss,
+                        rowsPerSecond: rows / max(elapsed, 1e-9), stalled: stalled / max(elapsed, 1e-9),
+                        best: state.best))
                 if state.step % epochSteps == 0 {
                     let isBest = try validate()
                     try save(isBest: isBest)
-                    if configuration.patience > 0, state.waited >= configuration.patience { return self.outcome(.patience) }
+                    if configuration.patience > 0, state.waited >= configuration.patience {
+                        return self.outcome(.patience)
+                    }
                 } else if configuration.checkpointSteps > 0, state.step % configuration.checkpointSteps == 0 {
                     try save(isBest: false)
                 }
@@ -183,7 +190,8 @@ public final class Trainer {
 
     private func outcome(_ reason: Outcome.Reason) -> Outcome {
         Outcome(
-            reason: reason, steps: state.step, best: state.best, bestStep: state.bestStep, parameters: task.parameters.count)
+            reason: reason, steps: state.step, best: state.best, bestStep: state.bestStep,
+            parameters: task.parameters.count)
     }
 
     private static func seconds(_ duration: Duration) -> Double {
@@ -202,7 +210,8 @@ public final class Trainer {
         state.step += 1
         if state.step % configuration.logSteps == 0 || state.step == 1 {
             var line: [String: JSONValue] = [
-                "step": .integer(Int64(state.step)), "loss": .number(outcome.loss), "norm": .number(norm), "rate": .number(rate),
+                "step": .integer(Int64(state.step)), "loss": .number(outcome.loss), "norm": .number(norm),
+                "rate": .number(rate),
                 "jets": .integer(Int64(outcome.jets)), "rows": .integer(Int64(outcome.rows)),
             ]
             for (name, value) in outcome.parts { line[name] = .number(value) }

@@ -111,15 +111,18 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
         func fault(_ place: String, _ message: String) -> ModelError {
             ModelError(.configuration, file: path, place: place, message: message)
         }
-        guard var given = try? JSONDecoder().decode(JSONValue.self, from: Foundation.Data(bytes)), case .object = given else {
+        guard var given = try? JSONDecoder().decode(JSONValue.self, from: Foundation.Data(bytes)), case .object = given
+        else {
             throw fault("", "is no JSON object")
         }
         for text in overrides {
             guard let sign = text.firstIndex(of: "=") else {
                 throw fault("--set \(text)", "is not like optimizer.rate=1e-4")
             }
-            let keys = text[..<sign].split(separator: ".").map(String.init), value = String(text[text.index(after: sign)...])
-            let parsed = (try? JSONDecoder().decode(JSONValue.self, from: Foundation.Data(value.utf8))) ?? .string(value)
+            let keys = text[..<sign].split(separator: ".").map(String.init),
+                value = String(text[text.index(after: sign)...])
+            let parsed =
+                (try? JSONDecoder().decode(JSONValue.self, from: Foundation.Data(value.utf8))) ?? .string(value)
             given = given.setting(keys[...], to: parsed)
         }
         guard let name = given["task"]?.string, let task = Task(rawValue: name) else {
@@ -150,7 +153,9 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
         guard data.weights.isEmpty || data.weights.count == data.datasets.count else {
             throw fault("data.weights", "are \(data.weights.count) for \(data.datasets.count) datasets")
         }
-        for (name, value) in [("batch", batch), ("part", part), ("steps", steps), ("epochs", epochs), ("logSteps", logSteps)]
+        for (name, value) in [
+            ("batch", batch), ("part", part), ("steps", steps), ("epochs", epochs), ("logSteps", logSteps),
+        ]
         where value < 1 { throw fault(name, "is \(value), expected at least 1") }
         for (name, value) in [("epochSteps", epochSteps), ("patience", patience), ("checkpointSteps", checkpointSteps)]
         where value < 0 { throw fault(name, "is negative") }

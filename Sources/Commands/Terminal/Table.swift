@@ -1,22 +1,33 @@
 import Foundation
 
 /// Text in aligned columns.
-struct Table {
+package struct Table {
     /// How a column looks.
-    struct Column {
-        var title: String
+    package struct Column {
+        package var title: String
         /// Numbers are aligned to the right.
-        var isNumber = false
+        package var isNumber = false
         /// On a narrow terminal columns with higher numbers are left out first; 0 stays.
-        var dispensability = 0
+        package var dispensability = 0
+
+        package init(title: String, isNumber: Bool = false, dispensability: Int = 0) {
+            self.title = title
+            self.isNumber = isNumber
+            self.dispensability = dispensability
+        }
     }
 
-    var columns: [Column]
-    var rows: [[String]] = []
+    package var columns: [Column]
+    package var rows: [[String]] = []
+
+    package init(columns: [Column], rows: [[String]] = []) {
+        self.columns = columns
+        self.rows = rows
+    }
 
     /// The lines of the table, indented by two.
     /// - Parameter width: What they must fit into, if some columns can be left out for it; nil for all columns.
-    func lines(width: Int?) -> [String] {
+    package func lines(width: Int?) -> [String] {
         let widths = columns.indices.map { index in
             max(columns[index].title.count, rows.map { $0.indices.contains(index) ? $0[index].count : 0 }.max() ?? 0)
         }
@@ -41,9 +52,9 @@ struct Table {
 }
 
 /// Results for people on stdout.
-enum Page {
+package enum Page {
     /// Prints a line. Names and texts from files must not steer the terminal: control characters become question marks.
-    static func line(_ text: String = "") {
+    package static func line(_ text: String = "") {
         let isClean = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }
         guard !isClean else { return print(text) }
         var clean = String.UnicodeScalarView()
@@ -54,18 +65,18 @@ enum Page {
     }
 
     /// Prints a heading with a line above.
-    static func heading(_ text: String) {
+    package static func heading(_ text: String) {
         line()
         line(text)
     }
 
     /// Prints a table; on a terminal it leaves out what does not fit.
-    static func table(_ table: Table) {
+    package static func table(_ table: Table) {
         for line in table.lines(width: Console.outputIsTerminal ? Console.width : nil) { self.line(line) }
     }
 
     /// Prints words one after another, in lines that fit.
-    static func words(_ words: [String], separator: String = "   ") {
+    package static func words(_ words: [String], separator: String = "   ") {
         let width = Console.outputIsTerminal ? Console.width : 120
         var text = ""
         for word in words {
@@ -81,16 +92,16 @@ enum Page {
 
 extension Format {
     /// `1 shard`, `2 shards`, `3 batches`.
-    static func counted(_ number: Int, _ noun: String) -> String {
+    package static func counted(_ number: Int, _ noun: String) -> String {
         "\(count(number)) \(noun)\(number == 1 ? "" : noun.hasSuffix("ch") ? "es" : "s")"
     }
 
     /// `12.3%`; nothing if it is not known.
-    static func percent(_ share: Double?) -> String {
+    package static func percent(_ share: Double?) -> String {
         guard let share else { return "" }
         return String(format: share != 0 && share < 0.001 ? "%.3f%%" : "%.1f%%", 100 * share)
     }
 
     /// A number with up to five significant digits.
-    static func five(_ value: Double) -> String { String(format: "%.5g", value) }
+    package static func five(_ value: Double) -> String { String(format: "%.5g", value) }
 }

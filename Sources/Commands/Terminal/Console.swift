@@ -4,27 +4,31 @@ import Support
 import Synchronization
 
 /// What people see besides results: progress, warnings and errors on stderr.
-enum Console {
+package enum Console {
+    /// The name that the program was called by.
+    private static let program =
+        CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "pando"
+
     /// One line, `pando: error: what`.
-    static func error(_ text: String) {
-        write("pando: error: \(text)\n")
+    package static func error(_ text: String) {
+        write("\(program): error: \(text)\n")
     }
 
     /// One line, `pando: warning: what`.
-    static func warning(_ text: String) {
-        write("pando: warning: \(text)\n")
+    package static func warning(_ text: String) {
+        write("\(program): warning: \(text)\n")
     }
 
     /// Text on stderr.
-    static func write(_ text: String) {
+    package static func write(_ text: String) {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
     /// Whether results go to a terminal.
-    static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+    package static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
     /// Columns of the terminal, 80 if there is none.
-    static var width: Int {
+    package static var width: Int {
         var size = winsize()
         if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
         return ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) } ?? 80
@@ -32,7 +36,7 @@ enum Console {
 }
 
 /// Shows how far long work is: a bar on a terminal, else a line every ten seconds.
-final class Progress: Sendable {
+package final class Progress: Sendable {
     private struct State: Sendable {
         var shown = 0.0
         var drawn = false
@@ -45,7 +49,7 @@ final class Progress: Sendable {
     private let started = Progress.now
     private let state = Monitor(State())
 
-    init(_ verb: String, unit: String, quiet: Bool) {
+    package init(_ verb: String, unit: String, quiet: Bool) {
         self.verb = verb
         self.unit = unit
         isQuiet = quiet
@@ -58,7 +62,7 @@ final class Progress: Sendable {
     }
 
     /// Shows that `done` of `total` are done, if it is time to.
-    func show(_ done: Int, of total: Int) {
+    package func show(_ done: Int, of total: Int) {
         guard !isQuiet else { return }
         let now = Self.now
         state.update { state in
@@ -84,20 +88,20 @@ final class Progress: Sendable {
     }
 
     /// Removes the bar.
-    func finish() {
+    package func finish() {
         state.update { state in
             if state.drawn, isTerminal { Console.write("\r\u{1b}[K") }
         }
     }
 
     /// Seconds since the work began.
-    var elapsed: Double { Self.now - started }
+    package var elapsed: Double { Self.now - started }
 }
 
 /// Numbers for people.
-enum Format {
+package enum Format {
     /// `1,234,567`.
-    static func count(_ number: Int) -> String {
+    package static func count(_ number: Int) -> String {
         var digits = Array(String(number.magnitude))
         var place = digits.count - 3
         while place > 0 {
@@ -108,7 +112,7 @@ enum Format {
     }
 
     /// `12.3 MB`; powers of ten.
-    static func bytes(_ number: Int) -> String {
+    package static func bytes(_ number: Int) -> String {
         let units = ["B", "kB", "MB", "GB", "TB", "PB"]
         var value = Double(number), unit = 0
         while value >= 999.5, unit < units.count - 1 {
@@ -121,14 +125,14 @@ enum Format {
     }
 
     /// `2 h 05 min`, `3 min 20 s`, `4.2 s`.
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         if seconds >= 3600 { return String(format: "%d h %02d min", Int(seconds) / 3600, Int(seconds) / 60 % 60) }
         if seconds >= 60 { return String(format: "%d min %02d s", Int(seconds) / 60, Int(seconds) % 60) }
         return String(format: "%.1f s", seconds)
     }
 
     /// A number in four significant digits.
-    static func short(_ value: Double) -> String {
+    package static func short(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e7 ? count(Int(value)) : String(format: "%.4g", value)
     }
 }

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Model
+import Shards
+import Terminal
+import Torch
+
+/// `omnijet bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure training, generation and tokenising with random weights of the released sizes.",
+        discussion: """
+            EXAMPLE
+              omnijet bench --batch 64 --rounds 1
+            """)
+
+    @Option(help: "Jets a step, and jets that are generated and tokenised.")
+    var batch = 256
+    @Option(help: "Jets that are computed at once in training.")
+    var part = 32
+    @Option(help: "Mean number of constituents.")
+    var meanLength = 50.0
+    @Option(help: "Rounds; the fastest counts.")
+    var rounds = 3
+    @Option(help: "Threads of libtorch.")
+    var threads = 1
+    @Flag(help: "Products in bfloat16.")
+    var bfloat16 = false
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    func run() throws {
+        guard batch > 0, part > 0, meanLength > 0, rounds > 0, threads > 0 else {
+            throw ValidationError("numbers are positive")
+        }
+        try Machinery.check()
+        try Torch.setThreads(threads)
+        var settings = ModelBenchmark.Settings()
+        (settings.batch, settings.part, settings.meanLength, settings.rounds) = (batch, part, meanLength, rounds)
+        settings.isHalf = bfloat16
+        let found = try ModelBenchmark(settings)
+        if json {
+            print(try CanonicalJSON.text(found))
+            return
+        }
+        var table = Table(columns: [
+            .init(title: "work"), .init(title: "jets/s", isNumber: true), .init(title: "rows/s", isNumber: true),
+        ])
+        for (name, rate) in [
+            ("training", found.training), ("generation", found.generation), ("tokenising", found.tokenising),
+        ] {
+            table.rows.append([
+                name, Format.five(rate.jetsPerSecond), Format.count(Int(Double(rate.rows) / rate.seconds)),
+            ])
+        }
+        Page.table(table)
+        Page.line(
+            "training: \(Format.five(found.trainingPerSecond)) GFLOP/s of \(Format.five(found.productsPerSecond)) in plain products"
+        )
+    }
+}

@@ -1,0 +1,132 @@
+"""The tool omnijet: trainings that go on bit for bit, refusals before they begin."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import DATA, ROOT, SAMPLE, run
+
+OMNIJET = pathlib.Path(os.environ.get("PANDO_OMNIJET", ROOT / ".build/release/omnijet"))
+pytestmark = pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+SMALL = [
+    "tokenizer.width=16", "tokenizer.blocks=1", "tokenizer.heads=2", "tokenizer.codes=32", "batch=32", "epochSteps=5", "epochs=3",
+    "checkpointSteps=2", "logSteps=1", "validation.limit=64",
+]
+
+
+def omnijet(*arguments, status=0, **options):
+    done = subprocess.run([OMNIJET, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)
+    assert done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def jets(tmp_path_factory):
+    path = tmp_path_factory.mktemp("omnijet") / "jets.pando"
+    run("convert", SAMPLE, path, "--quiet")
+    return path
+
+
+def command(jets, directory, *settings):
+    settings = [*SMALL, f'data.datasets=["{jets}"]', *settings]
+    return [ROOT / "configs/tokenizer-small.json", "--run", directory, *(word for s in settings for word in ("--set", s))]
+
+
+def metrics(directory):
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_training_that_is_killed_ends_with_the_same_bits(jets, tmp_path):
+    omnijet("tokenizer", "train", *command(jets, tmp_path / "whole"), "--quiet")
+    broken = tmp_path / "broken"
+    for step in 3, 8:
+        child = subprocess.Popen([OMNIJET, "tokenizer", "train", *map(str, command(jets, broken)), "--quiet"])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and child.poll() is None:
+            if (broken / "metrics.jsonl").exists() and f'"step":{step},' in (broken / "metrics.jsonl").read_text():
+                break
+            time.sleep(0.002)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    omnijet("tokenizer", "train", *command(jets, broken), "--quiet")
+    for name in "last.safetensors", "best.safetensors", "metrics.jsonl":
+        assert (tmp_path / "whole" / name).read_bytes() == (broken / name).read_bytes(), name
+    lines = metrics(broken)
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 16))
+    assert [line["step"] for line in lines if "validation" in line] == [5, 10, 15]
+
+
+def test_a_training_learns_and_says_how(jets, tmp_path):
+    settings = ["epochs=8", "epochSteps=20", "tokenizer.width=32", "tokenizer.heads=4", "tokenizer.codes=128"]
+    out = json.loads(omnijet("tokenizer", "train", *command(jets, tmp_path / "run", *settings), "--quiet", "--json"))
+    assert out["reason"] == "finished" and out["steps"] == 160
+    lines = metrics(tmp_path / "run")
+    losses = [line["validation"] for line in lines if "validation" in line]
+    assert min(losses) < 0.6 * losses[0] and out["best"] == min(losses)
+    page = omnijet("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500)
+    assert "part_pt" in page and "perplexity" in page
+    found = json.loads(omnijet("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500, "--json"))
+    resolution = {part["feature"]: part["rms"] for part in found["resolutions"]}
+    # The features themselves spread by about 0.25.
+    assert resolution["part_etarel"] < 0.15 and resolution["part_phirel"] < 0.15
+    assert 50 < found["perplexity"] <= found["used"] <= found["codes"] == 128
+
+
+def test_sigterm_saves_and_ends_by_the_signal(jets, tmp_path):
+    words = ["tokenizer", "train", *command(jets, tmp_path / "run", "epochs=100000"), "--quiet"]
+    child = subprocess.Popen([OMNIJET, *map(str, words)], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "run/last.safetensors").exists():
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGTERM and "run the same command again to go on" in errors
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (["optimiser.rate=1"], "optimiser: is not known"),
+        (["tokenizer.colour=3"], "tokenizer.colour: is not known"),
+        (["tokenizer.heads=3"], "3 do not divide the width"),
+        (["optimizer.rate=-1"], "optimizer: has a setting that is out of range"),
+        (["data.datasets=[]"], "names no dataset"),
+        (['data.datasets=["nothing.pando"]'], "nothing.pando: no such dataset"),
+        (["data.split=nothing"], "nothing"),
+        (["task=dance"], "task: is not tokenizer, pretrain or classify"),
+        (["from=nothing.safetensors"], "nothing.safetensors"),
+        (["batch=100000"], "batch"),
+        (["tokenizer.inputs=4"], "are 4, but there are 3 features"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_training(jets, tmp_path, settings, message):
+    assert message in omnijet("tokenizer", "train", *command(jets, tmp_path / "run", *settings), "--quiet", status=1)
+    assert not (tmp_path / "run/metrics.jsonl").exists()
+
+
+def test_a_run_with_another_configuration_is_not_gone_on_with(jets, tmp_path):
+    omnijet("tokenizer", "train", *command(jets, tmp_path / "run"), "--quiet")
+    text = omnijet("tokenizer", "train", *command(jets, tmp_path / "run", "clip=1"), "--quiet", status=1)
+    assert "another configuration" in text
+    checkpoint = tmp_path / "run/last.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    assert "last.safetensors" in omnijet("tokenizer", "train", *command(jets, tmp_path / "run"), "--quiet", status=1)
+
+
+def test_the_wrong_command_for_a_task_is_wrong_usage(jets, tmp_path):
+    omnijet("pretrain", *command(jets, tmp_path / "run"), "--quiet", status=64)
+
+
+def test_jets_without_tokens_are_refused(jets, tmp_path):
+    configuration = tmp_path / "c.json"
+    configuration.write_text(json.dumps({"task": "pretrain", "data": {"datasets": [str(jets)]}}))
+    assert "holds no tokens" in omnijet("pretrain", configuration, "--run", tmp_path / "run", status=1)
+
+
+def test_the_benchmark_runs():
+    found = json.loads(omnijet("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--json"))
+    assert found["training"]["jetsPerSecond"] > 0 and found["generation"]["rows"] > 0
