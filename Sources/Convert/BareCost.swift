@@ -3,10 +3,18 @@ import CDeflate
 import CZstd
 import Foundation
 import HDF5File
+import ROOTFile
 import Shards
 import Support
 
-/// What cannot be avoided: inflating every chunk of the inputs and compressing the buffers of the shards, nothing else.
+/// An input whose needed baskets are known.
+protocol BareMeasured {
+    /// All baskets that a conversion must decode, each once.
+    func bareDecoding() throws -> BareDecoding
+}
+
+/// What cannot be avoided: decompressing every chunk of the inputs, or the baskets of ROOT files that are needed, each once; and
+/// compressing the buffers of the shards. Nothing else.
 struct BareCost {
     /// A chunk of an input and what it becomes.
     private struct Chunk {
@@ -32,13 +40,21 @@ struct BareCost {
 
     private let files: [InputFile]
     private let chunks: [Chunk]
+    /// The baskets of each input that is a ROOT file.
+    private let trees: [BareDecoding]
     private let dataset: Dataset
     private let level: Int
 
     /// Looks up the chunks of the inputs; `dataset` is what they were converted to.
-    init(inputs: [String], schema: SourceSchema, dataset: Dataset, level: Int) throws {
-        var chunks: [Chunk] = []
+    init(inputs: [String], schema: SourceSchema, options: ConversionOptions, dataset: Dataset, level: Int) throws {
+        var chunks: [Chunk] = [], trees: [BareDecoding] = []
         for (number, path) in inputs.enumerated() {
+            guard schema.format == .hdf5 else {
+                if let source = try schema.open(path, options.selection) as? any BareMeasured {
+                    trees.append(try source.bareDecoding())
+                }
+                continue
+            }
             let file = try HDF5File(path: path)
             for described in schema.datasets {
                 chunks += try Self.chunks(of: file.dataset(described.path), input: number)
@@ -46,6 +62,7 @@ struct BareCost {
         }
         files = try inputs.map { try InputFile(path: $0) }
         self.chunks = chunks
+        self.trees = trees
         self.dataset = dataset
         self.level = level
     }
@@ -70,8 +87,32 @@ struct BareCost {
         }
     }
 
+    /// Reads and decodes every basket.
+    private func decode(threads: Int) throws -> Pass {
+        let total = Monitor(Pass()), trees = trees
+        // Neighbouring baskets to one thread.
+        let parts = 16 * threads, next = Monitor(0)
+        try WorkerThreads.run(threads) { _ in
+            let worker = BareDecoding.Worker()
+            var pass = Pass()
+            let start = StageTimes.Time.ofThread
+            while let part = next.update({ $0 < parts ? ($0, $0 += 1).0 : nil }) {
+                for tree in trees {
+                    let range = BatchPlan.share(tree.count, part, parts)..<BatchPlan.share(tree.count, part + 1, parts)
+                    let done = try worker.run(tree, baskets: range, copies: false)
+                    pass.bytesIn += done.stored
+                    pass.bytesOut += done.decoded
+                }
+            }
+            pass.time = StageTimes.Time.ofThread.since(start)
+            total.update { $0.add(pass) }
+        }
+        return total.read { $0 }
+    }
+
     /// Reads and inflates every chunk.
     func inflate(threads: Int) throws -> Pass {
+        guard trees.isEmpty else { return try decode(threads: threads) }
         let total = Monitor(Pass())
         // Neighbouring chunks to one thread, as a conversion reads them.
         let parts = 16 * threads

@@ -3,8 +3,8 @@ import Glibc
 import Shards
 import Support
 
-/// Measures a conversion against what it cannot do without: inflating the chunks of the inputs and compressing the buffers
-/// of the shards. All three are run in turn, several times, so that a busy machine hits them alike.
+/// Measures a conversion against what it cannot do without: decompressing the chunks or baskets of the inputs and compressing
+/// the buffers of the shards. All three are run in turn, several times, so that a busy machine hits them alike.
 public struct ConversionBenchmark: Sendable {
     /// The inputs.
     public var inputs: [String]
@@ -74,11 +74,11 @@ public struct ConversionBenchmark: Sendable {
         public var threads: Int
         /// Measured rounds.
         public var repetitions: Int
-        /// Bytes of chunks as stored and inflated.
+        /// Bytes of chunks or baskets as stored and decompressed.
         public var chunkBytes: [Int]
         /// Bytes of buffers as they are and compressed.
         public var bufferBytes: [Int]
-        /// Reading and inflating every chunk.
+        /// Reading and decompressing every chunk, or every basket that is needed.
         public var inflate: Seconds
         /// Compressing every buffer.
         public var compress: Seconds
@@ -111,7 +111,8 @@ public struct ConversionBenchmark: Sendable {
         defer { try? FileManager.default.removeItem(atPath: kept) }
         let catalogue = try convert(to: kept).catalogue
         let peak = Self.peakBytes
-        let bare = try BareCost(inputs: inputs, schema: schema, dataset: Dataset(directory: kept), level: level)
+        let bare = try BareCost(
+            inputs: inputs, schema: schema, options: options, dataset: Dataset(directory: kept), level: level)
         var rounds: [Round] = []
         var inflated = BareCost.Pass(), compressed = BareCost.Pass()
         for _ in 0..<repetitions {

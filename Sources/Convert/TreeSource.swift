@@ -4,7 +4,7 @@ import Shards
 import Support
 
 /// A tree with an entry a jet, as JetClass has it, as an input of a conversion.
-final class TreeSource: JetSource {
+final class TreeSource: JetSource, BareMeasured {
     let entry: InputEntry
     let slices: SliceMap
     let worstSliceBytes: Int
@@ -147,6 +147,11 @@ final class TreeSource: JetSource {
 
     func close() {
         opened.update { $0 = nil }
+    }
+
+    func bareDecoding() throws -> BareDecoding {
+        let file = try open()
+        return try BareDecoding(file.columns, of: file.tree)
     }
 
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {

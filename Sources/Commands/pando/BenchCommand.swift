@@ -9,7 +9,7 @@ import Terminal
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure how far the work is from its bare cost.",
-        subcommands: [BenchConvertCommand.self, BenchLoaderCommand.self])
+        subcommands: [BenchConvertCommand.self, BenchLoaderCommand.self, BenchRootCommand.self])
 }
 
 /// `pando bench convert`.

@@ -7,7 +7,7 @@ import Support
 /// A PFNano file as an input of a conversion: the jets of its events that a selection takes, with the columns of AspenOpenJets.
 ///
 /// Opening chooses the jets (`JetChooser`) and keeps a bit for each; slices are stretches of events.
-final class PFNanoSource: JetSource {
+final class PFNanoSource: JetSource, BareMeasured {
     let entry: InputEntry
     let slices: SliceMap
     let worstSliceBytes: Int
@@ -100,6 +100,11 @@ final class PFNanoSource: JetSource {
                 .input, file: tree.file.path, place: "tree \(tree.name)",
                 message: "\(name) has not as many items in each event as its collection")
         }
+    }
+
+    func bareDecoding() throws -> BareDecoding {
+        let branches = try open()
+        return try BareDecoding(branches.choosing + branches.values, of: branches.tree)
     }
 
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {
