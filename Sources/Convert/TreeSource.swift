@@ -14,6 +14,7 @@ final class TreeSource: JetSource, BareMeasured {
     private let schema: SourceSchema
     private let origin: FileOrigin
     private let opened: Monitor<Opened?>
+    private let entries: EntrySlices
 
     /// The file, open at first; files of later groups need no descriptor yet and are closed.
     private struct Opened: Sendable {
@@ -21,6 +22,8 @@ final class TreeSource: JetSource, BareMeasured {
         /// The columns that are read, each with the field of the schema that it is for.
         var columns: [ROOTColumn]
         var fields: [Int]
+        /// Baskets that several slices need; nil until something is read.
+        var shared: SharedBaskets?
     }
 
     /// What the file's name and folder say.
@@ -63,12 +66,13 @@ final class TreeSource: JetSource, BareMeasured {
         self.origin = origin
         self.absent = absent
         self.report = report
-        let entries = fresh.tree.entries, starts = TreeSlices.starts(fresh.columns, entries: entries)
-        slices = .starts(starts)
-        worstSliceBytes = TreeSlices.worstBytes(starts, fresh.columns, entries: entries)
+        let rows = fresh.tree.entries
+        entries = EntrySlices(fresh.columns, entries: rows)
+        slices = .starts(entries.starts)
+        worstSliceBytes = entries.worstBytes
         let file = try InputFile(path: path)
         entry = InputEntry(
-            name: path, bytes: file.size, headTailDigest: try InputFile.headTailDigest(path), rows: entries,
+            name: path, bytes: file.size, headTailDigest: try InputFile.headTailDigest(path), rows: rows,
             layout: nil)
     }
 
@@ -138,8 +142,9 @@ final class TreeSource: JetSource, BareMeasured {
 
     private func open() throws -> Opened {
         try opened.update { state in
-            if let state { return state }
-            let fresh = try Self.open(entry.name, schema).0
+            if let state, state.shared != nil { return state }
+            var fresh = try state ?? Self.open(entry.name, schema).0
+            fresh.shared = SharedBaskets(fresh.columns, slices: entries)
             state = fresh
             return fresh
         }
@@ -156,7 +161,7 @@ final class TreeSource: JetSource, BareMeasured {
 
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {
         let rows = slices.rows(slice), file = try open(), fields = schema.fields
-        let values = try file.tree.read(file.columns, entries: rows, using: scratch.root)
+        let values = try file.tree.read(file.columns, entries: rows, using: scratch.root, sharing: file.shared)
         var owners: [AnyObject] = values
         var pointers = [UnsafeRawPointer?](repeating: nil, count: fields.count)
         for (field, found) in zip(file.fields, values) { pointers[field] = found.bytes.baseAddress }

@@ -27,6 +27,9 @@ public final class SharedCache<Key: Hashable & Sendable, Value: Sendable>: Senda
         self.entries = Monitor(entries)
     }
 
+    /// How many values there are or are being made.
+    public var count: Int { entries.read { $0.count } }
+
     /// Gets values, making those that nobody makes yet; waits for those that others are making.
     public func values(_ keys: [Key], make: (Key) throws -> Value) -> [Key: Result<Value, any Error>] {
         while true {

@@ -8,8 +8,8 @@ struct JetChooser {
     struct Chosen: Sendable {
         /// Of each jet of the events, in order, whether it is taken.
         var isTaken: [Bool] = []
-        /// How many are.
-        var count = 0
+        /// The first jet of each event, and the end of the last one's.
+        var firstJets: [Int] = []
         /// Weights of the events of these, and their squares.
         var weights = 0.0
         var squaredWeights = 0.0
@@ -36,8 +36,10 @@ struct JetChooser {
     }
 
     /// Chooses among the jets of some events.
-    mutating func choose(_ entries: Range<Int>, using scratch: ROOTScratch) throws -> Chosen {
-        let read = try branches.tree.read(branches.choosing, entries: entries, using: scratch)
+    mutating func choose(
+        _ entries: Range<Int>, using scratch: ROOTScratch, sharing shared: SharedBaskets
+    ) throws -> Chosen {
+        let read = try branches.tree.read(branches.choosing, entries: entries, using: scratch, sharing: shared)
         var rest = read[...]
         func take(_ count: Int) -> [ROOTValues] {
             defer { rest = rest.dropFirst(count) }
@@ -53,6 +55,7 @@ struct JetChooser {
                 advice: "name at least one, which every jet passes: it tells how many jets there are")
         }
         var chosen = Chosen()
+        chosen.firstJets = offsets.map { Int($0) }
         chosen.isTaken = [Bool](repeating: false, count: Int(offsets[entries.count]))
         if matching.count == 7 { try checkParticles(Array(matching.dropFirst(2))) }
         for event in 0..<entries.count where passed[event] {
@@ -70,7 +73,6 @@ struct JetChooser {
                     counts[counts.count - 1] += 1
                 }
                 chosen.isTaken[jet] = true
-                chosen.count += 1
                 if let weight {
                     let value = Double(weight.values(as: Float.self)[event])
                     chosen.weights += value

@@ -1,5 +1,4 @@
 import Foundation
-import Kernels
 import ROOTFile
 import Shards
 import Support
@@ -16,39 +15,46 @@ final class PFNanoSource: JetSource, BareMeasured {
     let report: SourceReport
     private let schema: SourceSchema
     private let choice: SelectionChoice
-    /// The first event of each slice, and the end of the last one.
-    private let events: [Int]
+    /// The events of each slice.
+    private let events: EntrySlices
     /// Of each slice, which jets of its events are taken.
     private let taken: [PackedBits]
-    private let opened: Monitor<PFNanoBranches?>
+    private let opened: Monitor<Opened?>
+
+    private struct Opened: Sendable {
+        var branches: PFNanoBranches
+        /// Baskets that several slices need; nil until something is read.
+        var shared: SharedBaskets?
+    }
 
     /// Opens a file and chooses its jets.
     /// - Throws: `ROOTError` if it cannot be read, `ConvertError` with code `input` if it does not fit schema and selection.
     init(path: String, schema: SourceSchema, choice: SelectionChoice) throws {
-        let file = try ROOTFile(path: path)
-        let branches = try PFNanoBranches(
-            try file.tree(named: schema.tree ?? "Events"), schema, choice, path: path)
+        let fresh = try Self.open(path, schema, choice), branches = fresh.branches
         self.schema = schema
         self.choice = choice
-        opened = Monitor(branches)
+        opened = Monitor(fresh)
         slots = choice.selection.constituents.most
         absent = branches.absent
-        events = TreeSlices.starts(branches.values, entries: branches.tree.entries)
+        let events = EntrySlices(branches.values, entries: branches.tree.entries)
+        self.events = events
         var chooser = JetChooser(branches, choice)
-        var rows = [0], taken: [PackedBits] = []
-        var sums = try Self.generated(file)
-        let scratch = ROOTScratch()
-        for (first, end) in zip(events, events.dropFirst()) {
-            let chosen = try chooser.choose(first..<end, using: scratch)
-            rows.append((rows.last ?? 0) + chosen.count)
-            taken.append(PackedBits(chosen.isTaken))
+        var sums = try Self.generated(branches.tree.file)
+        // What choosing needs is little a row: its stretches hold many slices.
+        let stretches = EntrySlices(branches.choosing, entries: branches.tree.entries)
+        let shared = SharedBaskets(branches.choosing, slices: stretches), scratch = ROOTScratch()
+        var parts = TakenJets(events.starts)
+        for (first, end) in zip(stretches.starts, stretches.starts.dropFirst()) {
+            let chosen = try chooser.choose(first..<end, using: scratch, sharing: shared)
+            parts.add(chosen, first..<end)
             sums?.selectedSumOfWeights += chosen.weights
             sums?.selectedSumOfSquaredWeights += chosen.squaredWeights
         }
+        let rows = parts.rows
+        taken = parts.taken
         sums?.match = choice.match?.rawValue
-        self.taken = taken
         slices = .starts(rows)
-        worstSliceBytes = TreeSlices.worstBytes(events, branches.values, entries: branches.tree.entries)
+        worstSliceBytes = events.worstBytes
         var report = SourceReport()
         report.cutFlow = chooser.cutFlow
         report.generator = sums
@@ -58,6 +64,11 @@ final class PFNanoSource: JetSource, BareMeasured {
         entry = InputEntry(
             name: path, bytes: try InputFile(path: path).size, headTailDigest: try InputFile.headTailDigest(path),
             rows: rows.last ?? 0, layout: nil)
+    }
+
+    private static func open(_ path: String, _ schema: SourceSchema, _ choice: SelectionChoice) throws -> Opened {
+        let tree = try ROOTFile(path: path).tree(named: schema.tree ?? "Events")
+        return Opened(branches: try PFNanoBranches(tree, schema, choice, path: path))
     }
 
     /// What the tree `Runs` of simulation sums up over the generated events; nil in data.
@@ -77,11 +88,11 @@ final class PFNanoSource: JetSource, BareMeasured {
         return sums
     }
 
-    private func open() throws -> PFNanoBranches {
+    private func open() throws -> Opened {
         try opened.update { state in
-            if let state { return state }
-            let tree = try ROOTFile(path: entry.name).tree(named: schema.tree ?? "Events")
-            let fresh = try PFNanoBranches(tree, schema, choice, path: entry.name)
+            if let state, state.shared != nil { return state }
+            var fresh = try state ?? Self.open(entry.name, schema, choice)
+            fresh.shared = SharedBaskets(fresh.branches.values, slices: events)
             state = fresh
             return fresh
         }
@@ -103,17 +114,18 @@ final class PFNanoSource: JetSource, BareMeasured {
     }
 
     func bareDecoding() throws -> BareDecoding {
-        let branches = try open()
+        let branches = try open().branches
         return try BareDecoding(branches.choosing + branches.values, of: branches.tree)
     }
 
     func read(slice: Int, using scratch: SourceScratch) throws -> RowSlice {
-        let rows = slices.rows(slice), branches = try open()
+        let rows = slices.rows(slice), file = try open(), branches = file.branches
+        let entries = events.starts[slice]..<events.starts[slice + 1]
         let values = try branches.tree.read(
-            branches.values, entries: events[slice]..<events[slice + 1], using: scratch.root)
+            branches.values, entries: entries, using: scratch.root, sharing: file.shared)
         let maker = try RowMaker(
             branches: branches, values: values, taken: taken[slice], most: choice.selection.constituents.most,
-            fields: schema.fields, firstEvent: events[slice])
+            fields: schema.fields, firstEvent: entries.lowerBound)
         guard maker.rowCount == rows.count else {
             throw ConvertError(
                 .input, file: entry.name,
@@ -121,23 +133,4 @@ final class PFNanoSource: JetSource, BareMeasured {
         }
         return try maker.make(rows)
     }
-}
-
-/// Flags in 64ths of the memory.
-struct PackedBits: Sendable {
-    private let words: [UInt64]
-    /// How many flags there are.
-    let count: Int
-
-    init(_ flags: [Bool]) {
-        var words = [UInt64](repeating: 0, count: (flags.count + 63) / 64)
-        for (index, flag) in flags.enumerated() where flag { words[index / 64] |= 1 << UInt64(index % 64) }
-        self.words = words
-        count = flags.count
-    }
-
-    subscript(index: Int) -> Bool { words[index / 64] >> UInt64(index % 64) & 1 != 0 }
-
-    /// How many are set.
-    var setCount: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 }

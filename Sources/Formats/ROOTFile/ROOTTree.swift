@@ -175,24 +175,35 @@ public final class ROOTTree: Sendable {
     /// Reads columns for a range of entries, on the calling thread.
     ///
     /// Memory: the values, and a basket's bytes stored and decompressed in `scratch`.
+    /// - Parameter shared: Baskets that were made for such columns and stretches of entries.
     /// - Returns: Values in the order of `columns`. Those with one counter share their offsets.
     /// - Throws: `ROOTError` with file, tree, branch, basket and byte: `usage` if there are no such entries, `damaged`,
     ///   `codec`, `truncated`, `system`.
     public func read(
-        _ columns: [ROOTColumn], entries wanted: Range<Int>, using scratch: ROOTScratch
+        _ columns: [ROOTColumn], entries wanted: Range<Int>, using scratch: ROOTScratch,
+        sharing shared: SharedBaskets? = nil
     ) throws(ROOTError) -> [ROOTValues] {
         do throws(ROOTError) {
             try check(wanted)
-            let reader = ColumnReader(file: file.input, scratch: scratch)
-            let counts = try counts(of: columns, wanted, reader)
-            var all: [ROOTValues] = []
-            for column in columns {
-                all.append(try reader.read(column, wanted, counts: column.counters.first.flatMap { counts[$0.slot] }))
+            guard let shared else { return try read(columns, wanted, scratch, [:]) }
+            return try shared.with(wanted, of: file.input, using: scratch) { found throws(ROOTError) in
+                try read(columns, wanted, scratch, found)
             }
-            return all
         } catch {
             throw error.inside("tree \(name)", file: file.path)
         }
+    }
+
+    private func read(
+        _ columns: [ROOTColumn], _ wanted: Range<Int>, _ scratch: ROOTScratch, _ shared: SharedBaskets.Found
+    ) throws(ROOTError) -> [ROOTValues] {
+        let reader = ColumnReader(file: file.input, scratch: scratch, shared: shared)
+        let counts = try counts(of: columns, wanted, reader)
+        var all: [ROOTValues] = []
+        for column in columns {
+            all.append(try reader.read(column, wanted, counts: column.counters.first.flatMap { counts[$0.slot] }))
+        }
+        return all
     }
 
     private func check(_ wanted: Range<Int>) throws(ROOTError) {

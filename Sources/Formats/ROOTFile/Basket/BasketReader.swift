@@ -34,12 +34,16 @@ public final class ROOTScratch {
 }
 
 extension BasketTable {
-    /// Reads a basket; what it gives lasts until the next one.
-    func read(_ number: Int, of file: InputFile, using scratch: ROOTScratch) throws(ROOTError) -> BasketContent {
+    /// Reads a basket.
+    /// - Parameter memory: Where its content goes, which then lasts as long; nil: into `scratch`, until the next one.
+    func read(
+        _ number: Int, of file: InputFile, using scratch: ROOTScratch, keepingIn memory: AlignedBuffer? = nil
+    ) throws(ROOTError) -> BasketContent {
         do throws(ROOTError) {
             let content =
                 number < places.count
-                ? try readStored(number, file, scratch) : try readEmbedded(embedded[number - places.count], scratch)
+                ? try readStored(number, file, scratch, memory)
+                : try readEmbedded(embedded[number - places.count], scratch)
             let expected = starts[number + 1] - starts[number]
             guard content.entries == expected else {
                 throw ROOTError(
@@ -54,8 +58,9 @@ extension BasketTable {
         }
     }
 
-    private func readStored(_ number: Int, _ file: InputFile, _ scratch: ROOTScratch) throws(ROOTError) -> BasketContent
-    {
+    private func readStored(
+        _ number: Int, _ file: InputFile, _ scratch: ROOTScratch, _ memory: AlignedBuffer?
+    ) throws(ROOTError) -> BasketContent {
         let place = places[number], size = sizes[number]
         guard place > 0, size > 0, place <= file.size, size <= file.size - place else {
             throw ROOTError(
@@ -81,10 +86,15 @@ extension BasketTable {
         if ROOTDecoder.isCompressed(stored: payload.count, count: key.payloadBytes) {
             // Before memory is taken: whether so many bytes can be in there.
             try ROOTDecoder.check(payload, holds: key.payloadBytes)
-            scratch.content.reserve(key.payloadBytes + ROOTScratch.slack)
-            let target = UnsafeMutableRawBufferPointer(start: scratch.content.base, count: key.payloadBytes)
+            let memory = memory ?? scratch.content
+            memory.reserve(key.payloadBytes + ROOTScratch.slack)
+            let target = UnsafeMutableRawBufferPointer(start: memory.base, count: key.payloadBytes)
             try scratch.decoder.decompress(payload, into: target)
             content = UnsafeRawBufferPointer(target)
+        } else if let memory {
+            memory.reserve(payload.count + ROOTScratch.slack)
+            if let from = payload.baseAddress { memory.base.copyMemory(from: from, byteCount: payload.count) }
+            content = memory.bytes(payload.count)
         }
         let data = UnsafeRawBufferPointer(rebasing: content[..<values])
         guard let start = content.baseAddress else {

@@ -5,6 +5,8 @@ import Support
 struct ColumnReader {
     let file: InputFile
     let scratch: ROOTScratch
+    /// Baskets that are in memory already.
+    let shared: SharedBaskets.Found
 
     /// Items before each entry of a range, as the counting branch says.
     final class Counts {
@@ -94,7 +96,14 @@ struct ColumnReader {
                 let starts = column.baskets.starts
                 let whole = starts[number]..<starts[number + 1], wanted = whole.clamped(to: entries)
                 guard !wanted.isEmpty else { continue }
-                let content = try column.baskets.read(number, of: file, using: scratch)
+                let known = try known(column, number)
+                let content: BasketContent
+                if let known {
+                    content = known.content
+                } else {
+                    content = try column.baskets.read(number, of: file, using: scratch)
+                }
+                defer { withExtendedLifetime(known) {} }
                 do throws(ROOTError) {
                     try output.append(
                         content, wanted.lowerBound - whole.lowerBound..<wanted.upperBound - whole.lowerBound,
@@ -106,6 +115,16 @@ struct ColumnReader {
             return output.values(counts)
         } catch {
             throw error.inside("branch \(column.name)")
+        }
+    }
+
+    private func known(_ column: ROOTColumn, _ number: Int) throws(ROOTError) -> SharedBaskets.Decoded? {
+        switch shared[SharedBaskets.Key(slot: column.slot, number: number)] {
+        case .success(let found): return found
+        case .failure(let error):
+            if let error = error as? ROOTError { throw error }
+            return nil
+        case nil: return nil
         }
     }
 }
