@@ -37,9 +37,9 @@ def measure(command, cores):
         "peak_bytes": usage.ru_maxrss * 1024}
 
 
-def ours(pando, source, output, cores):
+def ours(pando, source, output, cores, *options):
     outcome, took = measure(
-        [pando, "convert", source, output, "--threads", str(len(cores)), "--quiet", "--json"], cores)
+        [pando, "convert", source, output, "--threads", str(len(cores)), "--quiet", "--json", *options], cores)
     return outcome, took | {"bytes": outcome["bytes"]}
 
 

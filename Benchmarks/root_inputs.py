@@ -36,7 +36,7 @@ def get(kind, entries):
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         print(f"making {entries:,} entries like {kind}, written by {writer}", file=sys.stderr, flush=True)
-        subprocess.run([python if writer == "root" else sys.executable, __file__, kind, str(entries), path + ".tmp"],
+        subprocess.run([python if writer == "root" else sys.executable, "-W", "ignore", __file__, kind, str(entries), path + ".tmp"],
                        check=True, stdout=subprocess.DEVNULL)
         os.rename(path + ".tmp", path)
     return path, writer

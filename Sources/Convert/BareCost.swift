@@ -99,7 +99,7 @@ struct BareCost {
             while let part = next.update({ $0 < parts ? ($0, $0 += 1).0 : nil }) {
                 for tree in trees {
                     let range = BatchPlan.share(tree.count, part, parts)..<BatchPlan.share(tree.count, part + 1, parts)
-                    let done = try worker.run(tree, baskets: range, copies: false)
+                    let done = try worker.run(tree, baskets: range, copyingTo: .none)
                     pass.bytesIn += done.stored
                     pass.bytesOut += done.decoded
                 }

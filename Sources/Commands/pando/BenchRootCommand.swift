@@ -65,15 +65,26 @@ struct BenchRootCommand: ParsableCommand {
         let bytes = report.decodedBytes
         table.rows = [
             cells("open", \.open.cpu), cells("  bare: its record", \.bareOpen.cpu), cells("resolve", \.resolve.cpu),
-            cells("read", \.read.cpu, bytes: bytes), cells("  bare: from the file", \.bare.read, bytes: bytes),
-            cells("  bare: codec", \.bare.decode, bytes: bytes), cells("  bare: copy", \.bare.copy, bytes: bytes),
+            cells("all at once", \.whole.cpu, bytes: bytes),
+            cells("  bare: from the file", \.bareWhole.read, bytes: bytes),
+            cells("  bare: codec", \.bareWhole.decode, bytes: bytes),
+            cells("  bare: copy into new memory", \.bareWhole.copy, bytes: bytes),
+            cells("in slices", \.sliced.cpu, bytes: bytes),
+            cells("  bare: from the file", \.bareSliced.read, bytes: bytes),
+            cells("  bare: codec", \.bareSliced.decode, bytes: bytes),
+            cells("  bare: copy into used memory", \.bareSliced.copy, bytes: bytes),
         ]
         Page.table(table)
-        let ratios = report.rounds.map { $0.read.cpu / ($0.bare.decode + $0.bare.copy) }
-        let ratiosWithFile = report.rounds.map { $0.read.cpu / ($0.bare.read + $0.bare.decode + $0.bare.copy) }
-        Page.line(
-            String(
-                format: "reading over bare codec and copy: %.2f (%.2f to %.2f); with reading from the file: %.2f",
-                median(ratios), ratios.min() ?? 0, ratios.max() ?? 0, median(ratiosWithFile)))
+        func ratio(_ name: String, _ values: (ROOTBenchmark.Round) -> (Double, BareDecoding.Pass)) {
+            let all = report.rounds.map(values)
+            let ratios = all.map { $0.0 / ($0.1.decode + $0.1.copy) }
+            let withFile = all.map { $0.0 / ($0.1.read + $0.1.decode + $0.1.copy) }
+            Page.line(
+                String(
+                    format: "%@ over codec and copy: %.2f (%.2f to %.2f); with reading from the file: %.2f", name,
+                    median(ratios), ratios.min() ?? 0, ratios.max() ?? 0, median(withFile)))
+        }
+        ratio("all at once") { ($0.whole.cpu, $0.bareWhole) }
+        ratio("in slices") { ($0.sliced.cpu, $0.bareSliced) }
     }
 }

@@ -12,13 +12,23 @@ import Support
 /// Nothing is checked but the codecs' results, and nothing else is done: this is the measure for reading, no way to read.
 /// Sendable: it only says where baskets are; each thread has a `Worker`.
 public struct BareDecoding: Sendable {
+    /// Where values are copied to.
+    public enum Target: Sendable {
+        /// Nowhere.
+        case none
+        /// Into memory that is taken for them, as results of reading everything at once take theirs: the system must clear it.
+        case fresh
+        /// Into memory that has been used before, as results of reading in stretches do.
+        case used
+    }
+
     /// Seconds that parts of a pass took, and what went through.
     public struct Pass: Codable, Sendable {
         /// Reading stored bytes from the file.
         public var read = 0.0
         /// The codec, of LZ4 with the checksum of its block.
         public var decode = 0.0
-        /// Copying values with their bytes swapped, into memory that is taken for it as results take theirs.
+        /// Copying values with their bytes swapped.
         public var copy = 0.0
         /// Bytes as stored.
         public var stored = 0
@@ -96,16 +106,18 @@ public struct BareDecoding: Sendable {
     }
 
     /// Decodes all baskets, one after the other.
-    /// - Parameter copies: Whether values are copied too.
-    public func run(copies: Bool) throws(ROOTError) -> Pass {
-        try Worker().run(self, baskets: 0..<count, copies: copies)
+    public func run(copyingTo target: Target) throws(ROOTError) -> Pass {
+        try Worker().run(self, baskets: 0..<count, copyingTo: target)
     }
 
     /// Contexts and memory of one thread.
     public final class Worker {
         private let deflate = libdeflate_alloc_decompressor()
         private let zstd = ZSTD_createDCtx()
-        private let stored = AlignedBuffer(), content = AlignedBuffer()
+        private let stored = AlignedBuffer(), content = AlignedBuffer(), ring = AlignedBuffer()
+        private var place = 0
+        /// More than fits into caches, and than results of a stretch take.
+        private static let ringBytes = 32 << 20
 
         /// Contexts for one thread.
         public init() {}
@@ -116,10 +128,11 @@ public struct BareDecoding: Sendable {
         }
 
         /// Decodes some baskets.
-        public func run(_ work: BareDecoding, baskets: Range<Int>, copies: Bool) throws(ROOTError) -> Pass {
-            var pass = Pass(), column = -1, target = AlignedBuffer(), filled = 0
+        public func run(_ work: BareDecoding, baskets: Range<Int>, copyingTo target: Target) throws(ROOTError) -> Pass {
+            var pass = Pass(), column = -1, filled = 0
             // Results stay until the end, as those of reading do.
             var results: [AlignedBuffer] = []
+            if target == .used { makeRing() }
             for basket in work.baskets[baskets] {
                 let start = Self.seconds
                 stored.reserve(basket.size)
@@ -135,16 +148,23 @@ public struct BareDecoding: Sendable {
                     values = UnsafeRawPointer(content.base)
                 }
                 let decoded = Self.seconds
-                if copies {
+                let width = work.widths[basket.column] == 3 ? 1 : work.widths[basket.column]
+                switch target {
+                case .none: break
+                case .fresh:
                     if basket.column != column {
                         column = basket.column
-                        target = AlignedBuffer(capacity: work.bytes[column])
-                        results.append(target)
+                        results.append(AlignedBuffer(capacity: work.bytes[column]))
                         filled = 0
                     }
-                    let width = work.widths[column] == 3 ? 1 : work.widths[column]
-                    pando_root_swap(target.base + filled, values, basket.values / width, width)
+                    guard let result = results.last else { break }
+                    pando_root_swap(result.base + filled, values, basket.values / width, width)
                     filled += basket.values
+                case .used:
+                    if place + basket.values > ring.capacity { place = 0 }
+                    ring.reserve(basket.values)
+                    pando_root_swap(ring.base + place, values, basket.values / width, width)
+                    place += basket.values
                 }
                 pass.read += ready - start
                 pass.decode += decoded - ready
@@ -153,6 +173,12 @@ public struct BareDecoding: Sendable {
                 pass.decoded += basket.payloadBytes
             }
             return withExtendedLifetime(results) { pass }
+        }
+
+        private func makeRing() {
+            guard ring.capacity < Self.ringBytes else { return }
+            ring.reserve(Self.ringBytes)
+            ring.base.initializeMemory(as: UInt8.self, repeating: 1, count: Self.ringBytes)
         }
 
         private static var seconds: Double {

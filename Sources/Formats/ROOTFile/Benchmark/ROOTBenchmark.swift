@@ -37,10 +37,12 @@ public struct ROOTBenchmark: Sendable {
         public var bareOpen: Seconds
         /// Finding out what the columns hold and where their baskets are.
         public var resolve: Seconds
-        /// Reading the columns.
-        public var read: Seconds
-        /// What cannot be avoided of reading.
-        public var bare: BareDecoding.Pass
+        /// Reading the columns with all entries at once, and what cannot be avoided of it.
+        public var whole: Seconds
+        public var bareWhole: BareDecoding.Pass
+        /// Reading them in stretches of entries, as a conversion does, and what cannot be avoided of it.
+        public var sliced: Seconds
+        public var bareSliced: BareDecoding.Pass
     }
 
     /// What was measured.
@@ -110,20 +112,30 @@ public struct ROOTBenchmark: Sendable {
         }
         var values: [ROOTValues] = []
         let scratch = ROOTScratch()
-        let read = try Self.measure { () throws(ROOTError) in
+        let whole = try Self.measure { () throws(ROOTError) in
             values = try tree.read(columns, entries: 0..<tree.entries, using: scratch)
         }
         let bytes = values.reduce(0) { $0 + $1.bytes.count }
         // The memory goes back before the bare pass takes its own.
         values = []
         let work = try BareDecoding(columns, of: tree)
-        let bare = try work.run(copies: true)
+        let bareWhole = try work.run(copyingTo: .fresh)
+        let sliced = try Self.measure { () throws(ROOTError) in
+            let slices = EntrySlices(columns, entries: tree.entries)
+            let shared = SharedBaskets(columns, slices: slices)
+            for (first, end) in zip(slices.starts, slices.starts.dropFirst()) {
+                values = try tree.read(columns, entries: first..<end, using: scratch, sharing: shared)
+            }
+        }
+        let bareSliced = try work.run(copyingTo: .used)
         return (
-            Round(open: open, bareOpen: bareOpen, resolve: resolve, read: read, bare: bare),
+            Round(
+                open: open, bareOpen: bareOpen, resolve: resolve, whole: whole, bareWhole: bareWhole, sliced: sliced,
+                bareSliced: bareSliced),
             Report(
                 entries: tree.entries, branches: names.count, columns: columns.count, refused: refused,
-                baskets: work.count, storedBytes: bare.stored, decodedBytes: bare.decoded, valueBytes: bytes, rounds: []
-            )
+                baskets: work.count, storedBytes: bareWhole.stored, decodedBytes: bareWhole.decoded, valueBytes: bytes,
+                rounds: [])
         )
     }
 
