@@ -69,7 +69,8 @@ public struct Converter: Sendable {
     /// - Returns: The catalogue of the dataset; its `missing` is not empty if inputs were skipped.
     /// - Throws: An error that names the file and the place; `ConvertError` with code `interrupted` after a signal.
     public func run() throws -> Catalogue {
-        let opening = StageClock()
+        // Several threads prepare, and nobody else is at work yet.
+        let start = StageTimes.Time.ofProcess
         let prepared = try prepare()
         let (encoding, slices) = try probe(prepared)
         let layout = StoredLayout(schema: prepared.schema, encoding: encoding)
@@ -86,8 +87,8 @@ public struct Converter: Sendable {
             takeOver: options.takesOver)
         do {
             let splits = splits(prepared.schema)
-            // While the workers run, this thread's time is none of the work's.
-            var times = opening.times
+            var times = StageTimes()
+            times[.prepare] = StageTimes.Time.ofProcess.since(start)
             times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
             let closing = StageClock(.write)
             var features = layout.encoding.features
@@ -163,24 +164,32 @@ public struct Converter: Sendable {
         let assembler = BatchAssembler(encoding: JetEncoding(fields: fields, lattice: nil), schema: schema)
         let first = Set(prepared.plan.pieces(ofBatch: 0).map(\.input))
         var slices: [SliceKey: RowSlice] = [:]
-        let scratch = SourceScratch()
         for (number, source) in prepared.sources.prefix(LayoutProbe.inputs).enumerated() where source.entry.rows > 0 {
-            var done = 0
-            let wanted = min(LayoutProbe.rowsOfInput, source.entry.rows)
-            while done < wanted {
-                if isInterrupted() { throw Self.interruption(output) }
-                guard let part = source.slices.parts(of: done..<wanted).first else { break }
-                let key = SliceKey(input: number, slice: part.slice)
-                guard let slice = try? source.read(slice: key.slice, using: scratch) else { break }
-                if first.contains(number) { slices[key] = slice }
-                let rows = done..<min(wanted, slice.rows.upperBound)
-                assembler.assemble([(rows, slice)], into: columns)
+            if isInterrupted() { throw Self.interruption(output) }
+            let parts = source.slices.parts(of: 0..<min(LayoutProbe.rowsOfInput, source.entry.rows))
+            for (part, slice) in zip(parts, try Self.read(parts.map(\.slice), of: source, threads: options.threads)) {
+                // What cannot be read is an error later, with its place.
+                guard let slice else { break }
+                if first.contains(number) { slices[SliceKey(input: number, slice: part.slice)] = slice }
+                assembler.assemble([(part.rows, slice)], into: columns)
                 probe.look(at: columns)
-                done = rows.upperBound
             }
             if !first.contains(number) { source.close() }
         }
         return (probe.encoding(), slices)
+    }
+
+    /// Reads slices at the same time: the first ones of an input may need all that its first baskets hold.
+    private static func read(_ slices: [Int], of source: any JetSource, threads: Int) throws -> [RowSlice?] {
+        let found = Monitor([RowSlice?](repeating: nil, count: slices.count)), next = Monitor(0)
+        try WorkerThreads.run(min(threads, slices.count)) { _ in
+            let scratch = SourceScratch()
+            while let number = next.update({ $0 < slices.count ? ($0, $0 += 1).0 : nil }) {
+                let slice = try? source.read(slice: slices[number], using: scratch)
+                found.update { $0[number] = slice }
+            }
+        }
+        return found.read { $0 }
     }
 
     private func convert(
