@@ -32,14 +32,26 @@ public final class SharedCache<Key: Hashable & Sendable, Value: Sendable>: Senda
 
     /// Gets values, making those that nobody makes yet; waits for those that others are making.
     public func values(_ keys: [Key], make: (Key) throws -> Value) -> [Key: Result<Value, any Error>] {
+        // Values that were found stay until they are released: nothing before these places is looked at again.
+        var unclaimed = 0, unready = 0
         while true {
             let claimed: Key?? = entries.wait { entries -> Key?? in
-                for key in keys where entries[key] == nil {
+                while unclaimed < keys.count {
+                    let key = keys[unclaimed]
+                    unclaimed += 1
+                    guard entries[key] == nil else { continue }
                     entries[key] = Entry(state: .making, usesLeft: self.uses(key))
                     return .some(key)
                 }
-                for key in keys {
-                    if case .making? = entries[key]?.state { return nil }
+                while unready < keys.count {
+                    guard let entry = entries[keys[unready]] else {
+                        // Released too often: made again.
+                        unclaimed = unready
+                        entries[keys[unready]] = Entry(state: .making, usesLeft: self.uses(keys[unready]))
+                        return .some(keys[unready])
+                    }
+                    if case .making = entry.state { return nil }
+                    unready += 1
                 }
                 return .some(nil)
             }

@@ -29,26 +29,28 @@ public final class SharedBaskets: Sendable {
     /// The baskets of a stretch that others need too.
     typealias Found = [Key: Result<Decoded, any Error>]
 
-    private struct Needed: Sendable {
-        var key: Key
-        var column: ROOTColumn
-    }
-
     private let cache: SharedCache<Key, Decoded>
-    private let needed: [Int: [Needed]]
+    /// The shared baskets of each stretch, by its first entry.
+    private let needed: [Int: [Key]]
+    /// A column of each.
+    private let columns: [Key: ROOTColumn]
     private let decompressed = Atomic<Int>(0)
 
     /// Baskets for reading these columns by these stretches, each of them once.
     ///
     /// What is read otherwise is right too, but decompressed more often or kept longer.
     public init(_ columns: [ROOTColumn], slices: EntrySlices) {
-        var uses: [Key: Int] = [:], all: [Int: [Needed]] = [:]
+        var uses: [Key: Int] = [:], owners: [Key: ROOTColumn] = [:], all: [Int: [Key]] = [:]
         for (first, end) in zip(slices.starts, slices.starts.dropFirst()) where first < end {
-            var seen: Set<Key> = [], found: [Needed] = []
+            var seen: Set<Key> = [], found: [Key] = []
             func need(_ column: ROOTColumn, _ entries: Range<Int>) {
                 for number in column.baskets.numbers(overlapping: entries) where number < column.baskets.places.count {
                     let key = Key(slot: column.slot, number: number)
-                    if seen.insert(key).inserted { found.append(Needed(key: key, column: column)) }
+                    guard seen.insert(key).inserted else { continue }
+                    found.append(key)
+                    // The second use makes it a shared one.
+                    if uses[key, default: 0] == 1 { owners[key] = column }
+                    uses[key, default: 0] += 1
                 }
             }
             for column in columns {
@@ -56,16 +58,16 @@ public final class SharedBaskets: Sendable {
                 guard column.layout == .counted, let counter = column.counters.first else { continue }
                 need(counter, ColumnReader.countedEntries(column, first..<end))
             }
-            for one in found { uses[one.key, default: 0] += 1 }
             all[first] = found
         }
-        needed = all.mapValues { $0.filter { uses[$0.key, default: 0] > 1 } }
+        needed = all.mapValues { $0.filter { owners[$0] != nil } }
+        self.columns = owners
         let counts = uses.filter { $0.value > 1 }
         cache = SharedCache { counts[$0] ?? 0 }
     }
 
     /// How many baskets several stretches need.
-    public var sharedCount: Int { Set(needed.values.flatMap { $0.map(\.key) }).count }
+    public var sharedCount: Int { columns.count }
     /// How often one was decompressed.
     public var decompressedCount: Int { decompressed.load(ordering: .relaxed) }
     /// How many are in memory.
@@ -76,9 +78,7 @@ public final class SharedBaskets: Sendable {
         _ entries: Range<Int>, of file: InputFile, using scratch: ROOTScratch,
         _ body: (Found) throws(ROOTError) -> Value
     ) throws(ROOTError) -> Value {
-        let wanted = needed[entries.lowerBound] ?? [], keys = wanted.map(\.key)
-        guard !keys.isEmpty else { return try body([:]) }
-        let columns = Dictionary(wanted.map { ($0.key, $0.column) }, uniquingKeysWith: { first, _ in first })
+        guard let keys = needed[entries.lowerBound], !keys.isEmpty else { return try body([:]) }
         defer { cache.release(keys) }
         let found = cache.values(keys) { key in
             guard let column = columns[key] else { throw ROOTError(.usage, message: "a basket of no column") }
