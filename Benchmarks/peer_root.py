@@ -197,8 +197,11 @@ def convert(work, path, output, processes, golden):
             done = pool.starmap(function, parts)
     else:
         done = [function(*part) for part in parts]
+    took = seconds(begin)
     return {"jets": sum(rows for rows, _ in done), "constituents": sum(count for _, count in done),
-            "bytes": sum(os.path.getsize(part[1]) for part in parts if os.path.exists(part[1])), "seconds": seconds(begin)["wall"]}
+            "bytes": sum(os.path.getsize(part[1]) for part in parts if os.path.exists(part[1])),
+            # Of one process; that of others is not told here.
+            "wall": took["wall"], "cpu": took["cpu"] if len(parts) == 1 else None}
 
 
 def main():

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures opening, reading and converting ROOT files beside uproot, RDataFrame and the bare cost.
 
-    Benchmarks/run --only root [--quick] [--jets N] [--events N] [--repeat N] [--only open|read|convert] [--pando PATH]
+    Benchmarks/run --only root [--quick] [--jets N] [--events N] [--repeat N] [--only open|read|convert]
+                              [--kinds K,...] [--without-root] [--results DIR] [--pando PATH]
 
 All take turns on the same cores, so that a busy machine hits them alike; ratios are taken round by round. Prints tables and writes
 bench-results/root.json. Needs Python with uproot, awkward and pyarrow; RDataFrame where scripts/setup bench found ROOT.
@@ -140,8 +141,7 @@ def conversion(pando, path, kind, cores, repeat, python, work):
     def peer(command):
         outcome, took = measure(command, cores)
         # Starting Python and importing is not counted.
-        wall = outcome.get("seconds", outcome.get("wall"))
-        return took | {"with_start": took["wall"], "wall": wall, "counts": [outcome["jets"], outcome["constituents"]],
+        return took | {"with_start": took["wall"], "wall": outcome["wall"], "cpu": outcome["cpu"] or took["cpu"], "counts": [outcome["jets"], outcome["constituents"]],
                        "bytes": outcome["bytes"]}
 
     def own():
@@ -171,15 +171,17 @@ def conversion(pando, path, kind, cores, repeat, python, work):
     report = {"file": os.path.basename(path), "cores": len(cores), "jets": jets, "constituents": constituents,
               "rounds": rounds.rounds}
     print(f"\nconverting {os.path.basename(path)}: {jets:,} jets, {constituents:,} constituents; {len(cores)} "
-          f"core{'s' if len(cores) > 1 else ''}\n{'':14}wall, s                   peak MB    written MB")
+          f"core{'s' if len(cores) > 1 else ''}\n{'':14}wall, s                   processor, s              peak MB  written MB")
     for name in peers:
         found = rounds.rounds[0][name]
         print(f"  {LABELS[name]:12}{text(spread(rounds.values(name, 'wall')), '6.2f'):26}"
-              f"{max(rounds.values(name, 'peak_bytes')) / 1e6:7.0f}{found['bytes'] / 1e6:14.1f}")
+              f"{text(spread(rounds.values(name, 'cpu')), '6.2f'):26}"
+              f"{max(rounds.values(name, 'peak_bytes')) / 1e6:7.0f}{found['bytes'] / 1e6:12.1f}")
     for name in peers:
         if name != "ours":
-            report[f"{name}_over_ours"] = rounds.ratios(name, "ours", "wall")
-            print(f"  {LABELS[name]} over pando: {text(report[f'{name}_over_ours'], '.2f')}")
+            wall, cpu = (rounds.ratios(name, "ours", key) for key in ("wall", "cpu"))
+            report[f"{name}_over_ours"] = {"wall": wall, "cpu": cpu}
+            print(f"  {LABELS[name]} over pando: wall {text(wall, '.2f')}, processor {text(cpu, '.2f')}")
     if len(cores) == 1:
         bare, _ = measure([pando, "bench", "convert", path, "--schema", schema, "--threads", "1", "--repeat", str(repeat),
                            "--directory", work, "--json"], cores)
@@ -197,36 +199,39 @@ def main():
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="5,000 jets, 1,000 events, one round")
     parser.add_argument("--only", choices=["open", "read", "convert"])
+    parser.add_argument("--kinds", default=",".join(root_inputs.CODECS), help="some of these, separated by commas")
+    parser.add_argument("--without-root", action="store_true", help="no RDataFrame, and inputs written by uproot")
+    parser.add_argument("--results", default=f"{ROOT}/bench-results", help="where root.json and the inputs go")
     parser.add_argument("--pando", default=f"{ROOT}/.build/release/pando")
     options = parser.parse_args()
     if not os.access(options.pando, os.X_OK):
         raise SystemExit(f"{options.pando}: not there; run 'swift build -c release --product pando'")
     if options.quick:
         options.jets, options.events, options.repeat = 5_000, 1_000, 1
-    kinds = [kind for kind in root_inputs.CODECS if root_inputs.available(kind)]
+    kinds = [kind for kind in options.kinds.split(",") if root_inputs.available(kind)]
     if not kinds:
         print(f"no ROOT files to measure with in {root_inputs.data()} (PANDO_DATA)")
         return
-    python, cores = rdataframe(), sorted(os.sched_getaffinity(0))
+    python, cores = None if options.without_root else rdataframe(), sorted(os.sched_getaffinity(0))
     if not python:
         print("no ROOT (scripts/setup bench), so no RDataFrame")
-    results = f"{ROOT}/bench-results"
-    os.makedirs(results, exist_ok=True)
+    os.makedirs(options.results, exist_ok=True)
     report = {"cores": len(cores), "read": [], "convert": []}
     if options.only in (None, "open"):
         report["open"] = opening(options.pando, cores[0], options.repeat)
-    with tempfile.TemporaryDirectory(dir=results) as work:
+    with tempfile.TemporaryDirectory(dir=options.results) as work:
         for kind in kinds:
-            path, report["writer"] = root_inputs.get(kind, options.jets if kind == "jetclass" else options.events)
+            path, report["writer"] = root_inputs.get(
+                options.results, kind, options.jets if kind == "jetclass" else options.events, python)
             if options.only in (None, "read"):
                 report["read"].append(reading(options.pando, path, kind, cores[0], options.repeat, python))
             if options.only in (None, "convert"):
                 for count in sorted({1, len(cores)}):
                     report["convert"].append(
                         conversion(options.pando, path, kind, cores[:count], options.repeat, python, work))
-    with open(f"{results}/root.json", "w") as file:
+    with open(f"{options.results}/root.json", "w") as file:
         json.dump(report, file, indent=1)
-    print("\nbench-results/root.json")
+    print(f"\n{os.path.relpath(options.results, ROOT)}/root.json")
 
 
 if __name__ == "__main__":

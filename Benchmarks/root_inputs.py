@@ -28,15 +28,14 @@ def available(kind):
     return all(os.path.exists(f"{data()}/{name}") for name in SOURCES[kind.split("-")[0]])
 
 
-def get(kind, entries):
-    """The path of a file of so many entries, and who wrote it."""
-    python = f"{ROOT}/.venv-bench-root/bin/python"
-    writer = "root" if os.access(python, os.X_OK) else "uproot"
-    path = f"{ROOT}/bench-results/inputs/{kind}-{entries}-{writer}.root"
+def get(results, kind, entries, python):
+    """The path of a file of so many entries, and who wrote it: ROOT if a Python has it."""
+    writer = "root" if python else "uproot"
+    path = f"{results}/inputs/{kind}-{entries}-{writer}.root"
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         print(f"making {entries:,} entries like {kind}, written by {writer}", file=sys.stderr, flush=True)
-        subprocess.run([python if writer == "root" else sys.executable, "-W", "ignore", __file__, kind, str(entries), path + ".tmp"],
+        subprocess.run([python or sys.executable, "-W", "ignore", __file__, kind, str(entries), path + ".tmp"],
                        check=True, stdout=subprocess.DEVNULL)
         os.rename(path + ".tmp", path)
     return path, writer

@@ -1,9 +1,15 @@
-"""The benchmark of loaders runs, and its peers hand out what is in the file: otherwise it would rot unseen."""
+"""The benchmarks run, and their peers give what is in the files: otherwise they would rot unseen."""
 import json
 import subprocess
 import sys
 
-from conftest import BINARY, ROOT
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import uproot
+
+from conftest import BINARY, DATA, ROOT, convert, run
 
 
 def test_loaders_are_measured_beside_each_other(tmp_path):
@@ -21,3 +27,52 @@ def test_loaders_are_measured_beside_each_other(tmp_path):
         assert peer["checked"]["constituents"] == report["constituents"]
         assert peer["cores"][0]["ratio"]["median"] > 0
         assert peer["label"] in done.stdout
+
+
+@pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no ROOT files (PANDO_DATA)")
+def test_root_files_are_measured_beside_uproot(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/root.py", "--jets", "300", "--events", "200", "--repeat", "1", "--without-root",
+         "--kinds", "jetclass,pfnano-zlib", "--results", tmp_path, "--pando", BINARY],
+        capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "root.json").read_text())
+    assert report["open"]["uproot_over_ours"]["median"] > 1
+    assert [one["entries"] for one in report["read"]] == [300, 200]
+    for one in report["read"]:
+        assert one["whole"]["uproot_over_ours"]["median"] > 0 and one["sliced"]["over_bare"]["median"] > 0.5
+    # One line a number of cores; that both took the same jets has been looked at.
+    assert {one["jets"] > 0 for one in report["convert"]} == {True}
+    assert report["convert"][0]["jets"] == 300 and report["convert"][0]["bare"]["ratio"]["cpu"]["median"] > 0.5
+
+
+@pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no ROOT files (PANDO_DATA)")
+@pytest.mark.parametrize("schema, name", [("pfnano", "root/pfnano_data_2016G.root"), ("jetclass", "jetclass/train/TTBar_000.root")])
+def test_the_conversion_with_uproot_takes_the_same_jets(tmp_path, schema, name):
+    shard = convert(tmp_path / "ours", [DATA / name], "--schema", schema).shards[0]
+    subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/peer_root.py", schema, DATA / name, tmp_path / "peer", "--processes", "1"],
+        check=True, capture_output=True)
+    peer = pq.read_table(tmp_path / "peer/00000.parquet")
+    ours = pa.ipc.open_file(shard).read_all()
+    pt, exact = ("pt", "puppiWeight") if schema == "pfnano" else ("jet_pt", "part_d0val")
+    assert np.array_equal(ours["jet_pt"].to_numpy(), peer[pt].to_numpy())
+    assert np.array_equal(ours[exact].combine_chunks().value_lengths(), peer[exact].combine_chunks().value_lengths())
+    assert np.array_equal(
+        ours[exact].combine_chunks().flatten().to_numpy().astype(np.float32), peer[exact].combine_chunks().flatten().to_numpy())
+
+
+@pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no ROOT files (PANDO_DATA)")
+def test_reading_of_named_branches_is_measured_and_others_are_named():
+    path = DATA / "jetclass/train/TTBar_000.root"
+    report = json.loads(run(
+        "bench", "root", path, "--tree", "tree", "--columns", "part_px,jet_pt", "--repeat", "2", "--json"))
+    assert report["columns"] == 2 and report["entries"] == 700 and len(report["rounds"]) == 2
+    # 700 floats of jets and as many as there are constituents.
+    with uproot.open(path) as file:
+        constituents = int(file["tree"]["jet_nparticles"].array(library="np").sum())
+    assert report["valueBytes"] == 4 * (700 + constituents)
+    assert report["decodedBytes"] > report["valueBytes"]
+    for wrong in (["--tree", "nothing"], ["--tree", "tree", "--columns", "part_nothing"]):
+        done = subprocess.run([BINARY, "bench", "root", path, *wrong], capture_output=True, text=True)
+        assert done.returncode == 1 and "nothing" in done.stderr and "does not exist" in done.stderr
