@@ -3,17 +3,26 @@ import Support
 /// Big-endian numbers and names of a record, one after the other, each checked before it is used.
 struct ByteCursor {
     private let bytes: UntrustedBytes
-    /// Where the bytes begin in the file, for errors.
-    private let start: Int
+    private let origin: Origin
     /// The next byte.
     private(set) var position = 0
     /// Where reading must end: the end of the bytes, or of the object that is being read.
     private(set) var end: Int
 
+    /// Where bytes come from, for errors.
+    enum Origin {
+        /// They begin at this byte of the file.
+        case file(Int)
+        /// They are the decompressed content of the record at this byte of the file.
+        case record(Int)
+        /// They are the decompressed values of a basket.
+        case values
+    }
+
     /// A cursor over bytes that the caller keeps alive.
-    init(_ bytes: UnsafeRawBufferPointer, at start: Int) {
+    init(_ bytes: UnsafeRawBufferPointer, from origin: Origin) {
         self.bytes = UntrustedBytes(bytes)
-        self.start = start
+        self.origin = origin
         end = bytes.count
     }
 
@@ -42,6 +51,17 @@ struct ByteCursor {
     /// The next TString: a byte of length, or 255 and four, then the text. What is no UTF-8 is replaced.
     mutating func nextText() throws(ROOTError) -> String {
         String(decoding: try nextTextBytes(), as: UTF8.self)
+    }
+
+    /// The next TString, if it is no longer than names are: one that others refer to could be copied without end.
+    mutating func nextName(atMost limit: Int = ROOTFile.longestName) throws(ROOTError) -> String {
+        let start = position, bytes = try nextTextBytes()
+        guard bytes.count <= limit else {
+            throw ROOTError(
+                .damaged, place: place(start), message: "a name of \(bytes.count) bytes, at most \(limit) are read",
+                advice: Self.advice)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     /// The bytes of the next TString, which live as long as the cursor's.
@@ -87,7 +107,16 @@ struct ByteCursor {
 
     /// An error at the present place.
     func damaged(_ message: String) -> ROOTError {
-        ROOTError(.damaged, place: "byte \(start + position)", message: message, advice: Self.advice)
+        ROOTError(.damaged, place: place(position), message: message, advice: Self.advice)
+    }
+
+    /// The address of a byte, for errors.
+    func place(_ position: Int) -> String {
+        switch origin {
+        case .file(let start): "byte \(start + position)"
+        case .record(let start): "byte \(position) of the record at byte \(start)"
+        case .values: "byte \(position) of its values"
+        }
     }
 
     /// What to do about a record that contradicts itself.
@@ -95,7 +124,7 @@ struct ByteCursor {
 
     private func truncated(_ count: Int) -> ROOTError {
         ROOTError(
-            .truncated, place: "byte \(start + position)",
+            .truncated, place: place(position),
             message: "\(count) bytes expected, \(left) are left of the record"
         )
     }

@@ -81,4 +81,6 @@ public struct ROOTBranch: Sendable {
     public let refusal: ROOTError?
     /// Whether it is a node: other branches hang from it.
     public let isNode: Bool
+    /// Whether a branch before it has the same path: then that one is found by name.
+    public let isRepeated: Bool
 }

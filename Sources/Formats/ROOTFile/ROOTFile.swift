@@ -19,8 +19,8 @@ public final class ROOTFile: Sendable {
     let streamerInfoPosition: Int
     let input: InputFile
 
-    /// The largest list of keys of a directory.
-    private static let longestList = 1 << 28
+    /// The most bytes that a name in a tree may have, and a path: what is copied for each of many objects must have an end.
+    static let longestName = 4096, longestPath = 1024
 
     /// Opens a file.
     /// - Throws: `ROOTError`: `notROOT`, `truncated` or `damaged`; `system` if it cannot be read.
@@ -28,7 +28,10 @@ public final class ROOTFile: Sendable {
         self.path = path
         do throws(SystemError) { input = try InputFile(path: path) } catch { throw ROOTError(error) }
         let input = input
-        let head = try Self.read(input, at: 0, count: min(input.size, 64))
+        let head: [UInt8]
+        do throws(ROOTError) { head = try input.bytes(at: 0, count: min(input.size, 64)) } catch {
+            throw error.inside("header", file: path)
+        }
         guard head.starts(with: Array("root".utf8)) else {
             throw ROOTError(.notROOT, file: path, message: "does not begin with 'root'")
         }
@@ -40,7 +43,7 @@ public final class ROOTFile: Sendable {
         compression = header.compression
         streamerInfoPosition = header.streamerInfoPosition
         do throws(ROOTError) {
-            keys = try Self.keys(input, directoryAt: header.directoryPosition)
+            keys = try input.directory(at: header.directoryPosition).keys(of: input)
         } catch {
             throw error.inside("top directory", file: path)
         }
@@ -55,11 +58,10 @@ public final class ROOTFile: Sendable {
             guard let found = Self.newest(keys.filter { $0.name == part && Self.isDirectory($0) }) else {
                 throw ROOTError(
                     .missing, file: path, place: "directory \(passed)", message: "does not exist",
-                    advice: "there are \(keys.map(\.name).joined(separator: ", "))")
+                    advice: Self.advice(keys.map(\.name)))
             }
             do throws(ROOTError) {
-                let own = try record(found.position)
-                keys = try Self.keys(input, directoryAt: own.position + own.headerBytes)
+                keys = try directory(found).keys(of: input)
             } catch {
                 throw error.inside("directory \(passed)", file: path)
             }
@@ -81,7 +83,7 @@ public final class ROOTFile: Sendable {
         guard let found = Self.newest(keys.filter { $0.name == last && (cycle ?? $0.cycle) == $0.cycle }) else {
             throw ROOTError(
                 .missing, file: path, place: name, message: "does not exist",
-                advice: "there are \(keys.map { "\($0.name);\($0.cycle)" }.joined(separator: ", "))")
+                advice: Self.advice(keys.map { "\($0.name);\($0.cycle)" }))
         }
         return found
     }
@@ -101,16 +103,16 @@ public final class ROOTFile: Sendable {
     }
 
     /// The objects of a record.
-    func objects(of key: ROOTKey, place: String) throws(ROOTError) -> ObjectPayload {
+    func objects(of key: ROOTKey) throws(ROOTError) -> ObjectPayload {
         let (memory, own) = try unpack(key, using: ROOTDecoder())
-        return ObjectPayload(memory, count: own.payloadBytes, headerBytes: own.headerBytes)
+        return ObjectPayload(memory, of: own)
     }
 
     /// The record of the streamer infos; nil if there is none.
     func streamerInfos() throws(ROOTError) -> ObjectPayload? {
         guard streamerInfoPosition != 0 else { return nil }
         do throws(ROOTError) {
-            return try objects(of: try record(streamerInfoPosition), place: "")
+            return try objects(of: try input.record(at: streamerInfoPosition))
         } catch {
             throw error.inside("streamer infos", file: path)
         }
@@ -132,28 +134,52 @@ public final class ROOTFile: Sendable {
         return order.compactMap { path in newest[path].map { (path, $0) } }
     }
 
-    /// The keys of all directories with the paths that lead to them.
+    /// The keys of all directories with the paths that lead to them, those of each directory together.
+    /// - Throws: `ROOTError`: `damaged` if directories lead back to themselves or never end.
     public func allKeys() throws(ROOTError) -> [(path: String, key: ROOTKey)] {
-        var found: [(path: String, key: ROOTKey)] = []
-        var directories = [(path: "", depth: 0)], seen: Set<Int> = []
-        while let directory = directories.popLast() {
-            for key in try keys(inDirectory: directory.path) {
-                let path = directory.path.isEmpty ? key.name : "\(directory.path)/\(key.name)"
-                found.append((path, key))
-                // In a damaged file a directory may lead into itself.
-                if Self.isDirectory(key), directory.depth < 32, seen.insert(key.position).inserted {
-                    directories.append((path, directory.depth + 1))
+        var found = keys.map { (path: $0.name, key: $0) }
+        // All lists of a sound file lie in it side by side.
+        var budget = input.size, seen: Set<Int> = [], next = 0
+        while next < found.count {
+            let (path, key) = found[next]
+            next += 1
+            guard Self.isDirectory(key) else { continue }
+            do throws(ROOTError) {
+                guard seen.insert(key.position).inserted else {
+                    throw ROOTError(
+                        .damaged, message: "leads to a directory that another key leads to, at byte \(key.position)",
+                        advice: ByteCursor.advice)
                 }
+                guard path.utf8.count <= Self.longestPath else {
+                    throw ROOTError(
+                        .damaged, message: "directories in directories without end", advice: ByteCursor.advice)
+                }
+                let directory = try directory(key), inside = try directory.keys(of: input)
+                budget -= directory.listPosition == 0 ? 0 : directory.listBytes
+                guard budget >= 0 else {
+                    throw ROOTError(
+                        .damaged, message: "the lists of keys take more bytes than the file has",
+                        advice: ByteCursor.advice)
+                }
+                found += inside.map { (path + "/" + $0.name, $0) }
+            } catch {
+                throw error.inside("directory \(path.prefix(256))", file: self.path)
             }
         }
         return found
     }
 
+    /// The header of a directory.
+    private func directory(_ key: ROOTKey) throws(ROOTError) -> Directory {
+        let own = try input.record(at: key.position)
+        return try input.directory(at: own.position + own.headerBytes)
+    }
+
     /// The decompressed payload of a record, and the header at the record itself.
     private func unpack(_ key: ROOTKey, using decoder: ROOTDecoder) throws(ROOTError) -> (AlignedBuffer, ROOTKey) {
         do throws(ROOTError) {
-            let own = try record(key.position), stored = own.recordBytes - own.headerBytes
-            let bytes = try Self.read(input, at: own.position + own.headerBytes, count: stored)
+            let own = try input.record(at: key.position), stored = own.recordBytes - own.headerBytes
+            let bytes = try input.bytes(at: own.position + own.headerBytes, count: stored)
             let memory: AlignedBuffer = try withBytes(of: bytes) { bytes throws(ROOTError) in
                 // Before memory is taken: whether so many bytes can be in there.
                 if own.isCompressed { try ROOTDecoder.check(bytes, holds: own.payloadBytes) }
@@ -164,120 +190,17 @@ public final class ROOTFile: Sendable {
             }
             return (memory, own)
         } catch {
-            throw error.inside("\(key.className) \(key.name);\(key.cycle)", file: path)
+            throw error.inside(
+                "\(key.className.prefix(256)) \(key.name.prefix(256));\(key.cycle), record at byte \(key.position)",
+                file: path)
         }
     }
-
-    /// The header at a record itself: that in a list of keys may be of another length.
-    private func record(_ position: Int) throws(ROOTError) -> ROOTKey { try Self.record(input, at: position) }
 
     private static func newest(_ keys: [ROOTKey]) -> ROOTKey? { keys.max { $0.cycle < $1.cycle } }
 
-    private static func record(_ input: InputFile, at position: Int) throws(ROOTError) -> ROOTKey {
-        // Three names of at most some hundred bytes; longer ones are read again with what the header says.
-        var count = 512
-        while true {
-            let bytes = try read(input, at: position, count: min(count, max(0, input.size - position)))
-            do throws(ROOTError) {
-                return try withBytes(of: bytes) { bytes throws(ROOTError) in
-                    var cursor = ByteCursor(bytes, at: position)
-                    return try ROOTKey(&cursor, at: position, fileSize: input.size)
-                }
-            } catch {
-                guard error.code == .truncated, count < 1 << 17, bytes.count == count else { throw error }
-                count *= 16
-            }
-        }
+    /// What to try instead of a name that is not there.
+    private static func advice(_ names: [String]) -> String {
+        let more = names.count > 8 ? " and \(names.count - 8) more" : ""
+        return names.isEmpty ? "there is nothing" : "there are \(names.prefix(8).joined(separator: ", "))\(more)"
     }
-
-    /// The keys of the directory whose header is at `position`.
-    private static func keys(_ input: InputFile, directoryAt position: Int) throws(ROOTError) -> [ROOTKey] {
-        let head = try read(input, at: position, count: min(64, max(0, input.size - position)))
-        let list: (position: Int, bytes: Int) = try withBytes(of: head) { bytes throws(ROOTError) in
-            var cursor = ByteCursor(bytes, at: position)
-            let version = try cursor.next(Int16.self)
-            try cursor.skip(8)
-            let listBytes = Int(try cursor.next(Int32.self))
-            try cursor.skip(4)
-            let isWide = version > 1000
-            _ = try cursor.nextPlace(isWide: isWide)
-            _ = try cursor.nextPlace(isWide: isWide)
-            return (try cursor.nextPlace(isWide: isWide), listBytes)
-        }
-        // An empty directory has no list.
-        guard list.position != 0 else { return [] }
-        guard list.position > 0, (0...longestList).contains(list.bytes), list.position <= input.size,
-            list.bytes <= input.size - list.position
-        else {
-            throw ROOTError(
-                .damaged, place: "list of keys",
-                message: "\(list.bytes) bytes at \(list.position) do not fit a file of \(input.size)")
-        }
-        let bytes = try read(input, at: list.position, count: list.bytes)
-        return try withBytes(of: bytes) { bytes throws(ROOTError) in
-            var cursor = ByteCursor(bytes, at: list.position)
-            let own = try ROOTKey(&cursor, at: list.position, fileSize: input.size)
-            try cursor.skip(own.headerBytes - cursor.position)
-            let count = Int(try cursor.next(Int32.self))
-            // 26 bytes are the least that a key takes.
-            guard count >= 0, count <= cursor.left / 26 else {
-                throw ROOTError(
-                    .damaged, place: "list of keys", message: "\(count) keys in \(cursor.left) bytes")
-            }
-            var keys: [ROOTKey] = []
-            keys.reserveCapacity(count)
-            for _ in 0..<count { keys.append(try ROOTKey(&cursor, at: nil, fileSize: input.size)) }
-            return keys
-        }
-    }
-
-    private static func read(_ input: InputFile, at position: Int, count: Int) throws(ROOTError) -> [UInt8] {
-        do throws(SystemError) { return try input.read(at: position, count: count) } catch { throw ROOTError(error) }
-    }
-}
-
-/// The header of a file.
-private struct Header {
-    let version: String
-    let compression: Int
-    let directoryPosition: Int
-    let streamerInfoPosition: Int
-
-    init(_ bytes: [UInt8], fileSize size: Int) throws(ROOTError) {
-        self = try withBytes(of: bytes) { bytes throws(ROOTError) in
-            var cursor = ByteCursor(bytes, at: 0)
-            try cursor.skip(4)
-            let number = Int(try cursor.next(Int32.self)), isWide = number >= 1_000_000
-            let begin = Int(try cursor.next(Int32.self)), end = try cursor.nextPlace(isWide: isWide)
-            _ = try cursor.nextPlace(isWide: isWide)
-            try cursor.skip(8)
-            let nameBytes = Int(try cursor.next(Int32.self))
-            try cursor.skip(1)
-            let compression = Int(try cursor.next(Int32.self))
-            let information = try cursor.nextPlace(isWide: isWide)
-            guard end <= size else {
-                throw ROOTError(
-                    .truncated, message: "the file has \(size) bytes, its header says \(end)",
-                    advice: "it was cut short: get a new copy")
-            }
-            guard begin > 0, begin < size, nameBytes >= 0, nameBytes < size - begin, (0...size).contains(information)
-            else {
-                throw ROOTError(
-                    .damaged, message: "records from \(begin), name of \(nameBytes) bytes, streamers at \(information)")
-            }
-            let plain = number % 1_000_000
-            return Header(
-                version: "\(plain / 10_000).\(Self.two(plain / 100 % 100))/\(Self.two(plain % 100))",
-                compression: compression, directoryPosition: begin + nameBytes, streamerInfoPosition: information)
-        }
-    }
-
-    private init(version: String, compression: Int, directoryPosition: Int, streamerInfoPosition: Int) {
-        self.version = version
-        self.compression = compression
-        self.directoryPosition = directoryPosition
-        self.streamerInfoPosition = streamerInfoPosition
-    }
-
-    private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

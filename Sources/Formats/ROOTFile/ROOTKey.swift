@@ -32,12 +32,13 @@ public struct ROOTKey: Sendable, Equatable {
         cycle = Int(try cursor.next(Int16.self))
         let seek = try cursor.nextPlace(isWide: version > 1000)
         _ = try cursor.nextPlace(isWide: version > 1000)
-        className = try cursor.nextText()
-        name = try cursor.nextText()
-        title = try cursor.nextText()
+        // A header has at most 32,767 bytes.
+        className = try cursor.nextName(atMost: Int(Int16.max))
+        name = try cursor.nextName(atMost: Int(Int16.max))
+        title = try cursor.nextName(atMost: Int(Int16.max))
         recordBytes = record
         position = start ?? seek
-        guard record > 0, payloadBytes >= 0, (26...record).contains(headerBytes), position >= 0, position <= size,
+        guard record > 0, payloadBytes >= 0, headerBytes >= 26, headerBytes <= record, position >= 0, position <= size,
             record <= size - position
         else {
             throw ROOTError(

@@ -16,6 +16,7 @@ public final class ROOTTree: Sendable {
     public let entries: Int
     private let record: TreeRecord
     private let infos = Mutex<StreamerInfos?>(nil)
+    private let counters = CounterMemo()
 
     /// Classes that are trees.
     static let classes: Set<String> = ["TTree", "TNtuple", "TNtupleD"]
@@ -31,7 +32,7 @@ public final class ROOTTree: Sendable {
                 message: "is of class \(key.className), expected TTree",
                 advice: isNew ? "write it as a TTree: RNTuple is not read" : nil)
         }
-        let payload = try file.objects(of: key, place: place)
+        let payload = try file.objects(of: key)
         do throws(ROOTError) { record = try TreeRecord(payload, className: key.className) } catch {
             throw error.inside(place, file: file.path)
         }
@@ -46,7 +47,7 @@ public final class ROOTTree: Sendable {
     public func hasBranch(_ name: String) -> Bool { record.entry(named: name) != nil }
 
     private var resolver: ColumnResolver {
-        ColumnResolver(record: record) { () throws(ROOTError) in try self.streamers() }
+        ColumnResolver(record: record, counters: counters) { () throws(ROOTError) in try self.streamers() }
     }
 
     /// The column of a branch by its path: `name`, `parent/child`, `parent.child` where a branch is called so, or `branch/leaf`.
@@ -137,8 +138,13 @@ public final class ROOTTree: Sendable {
                 continue
             }
             let path = next.parent.isEmpty ? branch.name : next.parent + "/" + branch.name
+            guard path.utf8.count <= ROOTFile.longestPath, next.depth <= 64 else {
+                broken(
+                    String(path.prefix(256)),
+                    ROOTError(.damaged, message: "branches in branches without end", advice: ByteCursor.advice))
+                continue
+            }
             guard try body(branch, path, next.depth == 0, next.depth) else { return }
-            guard next.depth < 64 else { continue }
             for slot in branch.branches.reversed() { waiting.append((slot, "?", path, next.depth + 1)) }
         }
     }
@@ -147,7 +153,7 @@ public final class ROOTTree: Sendable {
     ///
     /// Those that are not read say why.
     public func branches() throws(ROOTError) -> [ROOTBranch] {
-        var all: [ROOTBranch] = []
+        var all: [ROOTBranch] = [], seen: Set<String> = []
         let resolver = resolver
         try walk(
             { branch, path, isTop, _ in
@@ -160,14 +166,15 @@ public final class ROOTTree: Sendable {
                 all.append(
                     ROOTBranch(
                         path: path, title: branch.title, className: branch.className, columns: columns,
-                        refusal: refusal, isNode: !branch.branches.isEmpty))
+                        refusal: refusal, isNode: !branch.branches.isEmpty, isRepeated: !seen.insert(path).inserted))
                 return true
             },
             broken: { path, error in
                 all.append(
                     ROOTBranch(
                         path: path, title: "", className: "", columns: [],
-                        refusal: error.inside("tree \(name), branch \(path)", file: file.path), isNode: false))
+                        refusal: error.inside("tree \(name), branch \(path)", file: file.path), isNode: false,
+                        isRepeated: !seen.insert(path).inserted))
             })
         return all
     }
@@ -185,6 +192,7 @@ public final class ROOTTree: Sendable {
     ) throws(ROOTError) -> [ROOTValues] {
         do throws(ROOTError) {
             try check(wanted)
+            try checkBytes(of: columns, wanted)
             guard let shared else { return try read(columns, wanted, scratch, [:]) }
             return try shared.with(wanted, of: file.input, using: scratch) { found throws(ROOTError) in
                 try read(columns, wanted, scratch, found)
@@ -212,6 +220,26 @@ public final class ROOTTree: Sendable {
         }
     }
 
+    /// Throws if the baskets of some columns together take more bytes than the file has: then they lie on each other, and what is
+    /// read has no bound.
+    private func checkBytes(of columns: [ROOTColumn], _ wanted: Range<Int>) throws(ROOTError) {
+        var stored = 0, seen: Set<Int> = []
+        for column in columns where seen.insert(column.slot).inserted {
+            do throws(ROOTError) {
+                stored += try column.baskets.storedBytes(
+                    column.baskets.numbers(overlapping: wanted), fileSize: file.input.size)
+                guard stored <= file.input.size + record.payload.count else {
+                    throw ROOTError(
+                        .damaged,
+                        message: "its baskets and those of the branches before it take more bytes than the file has",
+                        advice: ByteCursor.advice)
+                }
+            } catch {
+                throw error.inside("branch \(column.name)")
+            }
+        }
+    }
+
     /// Reads the counting branches of some columns, each once and for all entries that one of these needs.
     private func counts(
         of columns: [ROOTColumn], _ wanted: Range<Int>, _ reader: ColumnReader
@@ -225,7 +253,10 @@ public final class ROOTTree: Sendable {
             )
         }
         var counts: [Int: ColumnReader.Counts] = [:]
-        for (slot, range) in ranges { counts[slot] = try reader.counts(range.column, range.entries) }
+        // In order, so that a file gives the same error each time.
+        for (slot, range) in ranges.sorted(by: { $0.key < $1.key }) {
+            counts[slot] = try reader.counts(range.column, range.entries)
+        }
         return counts
     }
 

@@ -52,9 +52,7 @@ extension BasketTable {
             }
             return content
         } catch {
-            let place =
-                number < places.count ? "basket \(number) at byte \(places[number])" : "basket \(number) in the tree"
-            throw error.inside(place)
+            throw error.inside(place(number))
         }
     }
 
@@ -69,9 +67,9 @@ extension BasketTable {
         scratch.stored.reserve(size + ROOTScratch.slack)
         let record = UnsafeMutableRawBufferPointer(start: scratch.stored.base, count: size)
         do throws(SystemError) { try file.read(at: place, into: record) } catch { throw ROOTError(error) }
-        var cursor = ByteCursor(UnsafeRawBufferPointer(record), at: place)
+        var cursor = ByteCursor(UnsafeRawBufferPointer(record), from: .file(place))
         let key = try BasketKey(&cursor)
-        guard key.isBasket, key.recordBytes == size, key.place == place, (26...size).contains(key.headerBytes),
+        guard key.isBasket, key.recordBytes == size, key.place == place, key.headerBytes >= 26, key.headerBytes <= size,
             cursor.position <= key.headerBytes
         else {
             throw cursor.damaged("there should be a basket of \(size) bytes, but its key says otherwise")

@@ -49,9 +49,14 @@ final class BasketTable: Sendable {
         if let end = starts.last, end < record.entries {
             // Some writers leave a duplicate basket where all are in the file: they are looked at only if entries are missing.
             for (number, slot) in record.embedded where number >= stored {
-                let basket = try Self.embedded(slot, payload)
+                let basket: Embedded
+                do throws(ROOTError) { basket = try Self.embedded(slot, payload) } catch {
+                    throw error.inside("basket \(number) in the tree's record")
+                }
+                let (end, overflow) = (starts.last ?? 0).addingReportingOverflow(basket.entries)
+                guard !overflow else { throw damaged("its baskets hold more entries than can be counted") }
                 embedded.append(basket)
-                starts.append((starts.last ?? 0) + basket.entries)
+                starts.append(end)
             }
         }
         guard starts.first == 0, zip(starts, starts.dropFirst()).allSatisfy({ $0 <= $1 }) else {
@@ -78,6 +83,29 @@ final class BasketTable: Sendable {
     /// How many baskets there are.
     var count: Int { starts.count - 1 }
 
+    /// The address of a basket, for errors.
+    func place(_ number: Int) -> String {
+        guard number >= places.count else { return "basket \(number) at byte \(places[number])" }
+        return "basket \(number) at byte \(embedded[number - places.count].data.lowerBound) of the record at byte "
+            + "\(payload.position)"
+    }
+
+    /// Bytes that some baskets take, stored.
+    /// - Throws: `ROOTError` with code `damaged` if these are more than the file has: what is read from a file is bounded by its size.
+    func storedBytes(_ numbers: Range<Int>, fileSize: Int) throws(ROOTError) -> Int {
+        var sum = 0
+        for number in numbers {
+            sum += number < sizes.count ? max(0, sizes[number]) : embedded[number - sizes.count].data.count
+            guard sum <= fileSize + payload.count else {
+                throw ROOTError(
+                    .damaged, place: "basket \(number)",
+                    message: "baskets \(numbers) take more bytes than the file has, which is \(fileSize)",
+                    advice: ByteCursor.advice)
+            }
+        }
+        return sum
+    }
+
     /// The baskets that hold some of these entries.
     func numbers(overlapping entries: Range<Int>) -> Range<Int> {
         guard !entries.isEmpty else { return 0..<0 }
@@ -101,6 +129,7 @@ final class BasketTable: Sendable {
         _ slot: ObjectPayload.ObjectSlot, _ payload: ObjectPayload
     ) throws(ROOTError) -> Embedded {
         var cursor = try payload.cursor(slot.body)
+        guard try payload.className(slot) == "TBasket" else { throw cursor.damaged("there should be a basket") }
         let key = try BasketKey(&cursor)
         let isGenerated = key.flag >= 80, flag = isGenerated ? key.flag - 80 : key.flag
         var offsets: Range<Int>?

@@ -91,8 +91,10 @@ struct ColumnReader {
                     .damaged, message: "has \(column.entries) entries, \(entries.upperBound) are asked for",
                     advice: "branches of this tree are of unequal length: read fewer entries or other branches")
             }
-            var output = Output(column, entries)
-            for number in column.baskets.numbers(overlapping: entries) {
+            let numbers = column.baskets.numbers(overlapping: entries)
+            let stored = try column.baskets.storedBytes(numbers, fileSize: file.size)
+            var output = Output(column, entries, storedBytes: stored)
+            for number in numbers {
                 let starts = column.baskets.starts
                 let whole = starts[number]..<starts[number + 1], wanted = whole.clamped(to: entries)
                 guard !wanted.isEmpty else { continue }
@@ -109,7 +111,7 @@ struct ColumnReader {
                         content, wanted.lowerBound - whole.lowerBound..<wanted.upperBound - whole.lowerBound,
                         counts: counts?.from(whole.lowerBound), scratch)
                 } catch {
-                    throw error.inside("basket \(number)")
+                    throw error.inside(column.baskets.place(number))
                 }
             }
             return output.values(counts)
@@ -138,13 +140,20 @@ private struct Output {
     private var count = 0
     private var entry = 0
 
-    init(_ column: ROOTColumn, _ entries: Range<Int>) {
+    init(_ column: ROOTColumn, _ entries: Range<Int>, storedBytes: Int) {
         self.column = column
         self.entries = entries
-        // A guess that spares growing: no more than the file's own size class, as the stored bytes bound it.
-        let share = column.entries > 0 ? Double(entries.count) / Double(column.entries) : 0
-        let likely = Int(share * Double(min(max(0, column.bytes), 64 * min(max(0, column.storedBytes), 1 << 32))))
-        memory = AlignedBuffer(capacity: likely + 4096)
+        // A guess that spares growing, bounded by the bytes that are there whatever the writer says of them.
+        var share = column.entries > 0 ? Double(entries.count) / Double(column.entries) : 0,
+            most = 8 * Double(storedBytes)
+        if case .fixed(let stride, _) = column.layout, stride > 0 {
+            // One leaf of several has its part of the bytes.
+            let part = Double(column.itemValues * column.diskWidth) / Double(stride)
+            share *= part
+            most *= part
+        }
+        let likely = min(share * Double(max(0, column.bytes)), most)
+        memory = AlignedBuffer(capacity: Int(likely) + 4096)
         switch column.layout {
         case .fixed, .counted: places = nil
         case .countedPointer, .vector, .string:
@@ -222,17 +231,22 @@ private struct Output {
     private func starts(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<
         Int32
     >? {
-        scratch.starts.reserve((basket.entries + 1) * 4)
-        let starts = scratch.starts.base.assumingMemoryBound(to: Int32.self)
         guard let bytes = Int32(exactly: basket.data.count) else { throw damaged("\(basket.data.count) bytes") }
-        let isSound: Bool
+        /// Room for as many numbers as are stored.
+        func room() -> UnsafeMutablePointer<Int32> {
+            scratch.starts.reserve((basket.entries + 1) * 4)
+            return scratch.starts.base.assumingMemoryBound(to: Int32.self)
+        }
+        let starts: UnsafeMutablePointer<Int32>, isSound: Bool
         switch basket.offsets {
         case .none: return nil
         case .starts(let stored, let headerBytes, let mask):
+            starts = room()
             isSound =
                 pando_root_starts(
                     stored, basket.entries, Int32(truncatingIfNeeded: headerBytes), mask, bytes, starts) != 0
         case .sizes(let stored):
+            starts = room()
             isSound = pando_root_starts_of_sizes(stored, basket.entries, bytes, starts) != 0
         }
         guard isSound else { throw damaged("its entries do not begin one after the other in \(bytes) bytes") }
@@ -302,6 +316,10 @@ private struct Output {
         let sound = pando_root_vectors(data, starts + wanted.lowerBound, wanted.count, width, places, target)
         guard sound == wanted.count else {
             let index = wanted.lowerBound + sound
+            if starts[index + 1] - starts[index] > 4, (data + Int(starts[index]) + 4).load(as: UInt8.self) & 0x40 != 0 {
+                throw ROOTError(
+                    .unsupported, message: "its entry \(index) is stored member by member: not read")
+            }
             throw damaged(
                 "its entry \(index) of \(starts[index + 1] - starts[index]) bytes does not hold a vector of \(column.element)"
             )
@@ -318,9 +336,13 @@ private struct Output {
     private func walkVectors(_ basket: BasketContent, _ scratch: ROOTScratch) throws(ROOTError) -> UnsafeMutablePointer<
         Int32
     > {
+        // Each takes six bytes at least.
+        guard basket.entries <= basket.data.count / 6 else {
+            throw damaged("\(basket.data.count) bytes for \(basket.entries) vectors")
+        }
         scratch.starts.reserve((basket.entries + 1) * 4)
         let starts = scratch.starts.base.assumingMemoryBound(to: Int32.self)
-        var cursor = ByteCursor(basket.data, at: 0)
+        var cursor = ByteCursor(basket.data, from: .values)
         for index in 0..<basket.entries {
             starts[index] = Int32(truncatingIfNeeded: cursor.position)
             try cursor.move(to: cursor.frame().end)
@@ -335,15 +357,18 @@ private struct Output {
     private mutating func appendStrings(
         _ basket: BasketContent, _ wanted: Range<Int>, header: Int, _ scratch: ROOTScratch
     ) throws(ROOTError) {
-        var cursor = ByteCursor(basket.data, at: 0)
+        var cursor = ByteCursor(basket.data, from: .values)
         let starts = try starts(basket, scratch)
+        guard starts != nil || basket.entries <= basket.data.count else {
+            throw damaged("\(basket.data.count) bytes for \(basket.entries) texts")
+        }
         let places = placesRoom(wanted.count)
         for index in 0..<basket.entries {
             guard index < wanted.upperBound else { break }
             let end = starts.map { Int($0[index + 1]) }
             if let starts {
                 // Of an empty text nothing at all may be stored.
-                cursor = try ByteCursor(basket.data, at: 0).part(Int(starts[index])..<Int(starts[index + 1]))
+                cursor = try ByteCursor(basket.data, from: .values).part(Int(starts[index])..<Int(starts[index + 1]))
             }
             var text = UnsafeRawBufferPointer(start: nil, count: 0)
             if end == nil || cursor.left > 0 {

@@ -100,7 +100,7 @@ public struct BareDecoding: Sendable {
             throw ROOTError(error)
         }
         return try withBytes(of: head) { bytes throws(ROOTError) in
-            var cursor = ByteCursor(bytes, at: place)
+            var cursor = ByteCursor(bytes, from: .file(place))
             return try BasketKey(&cursor)
         }
     }

@@ -96,7 +96,7 @@ public struct ROOTBenchmark: Sendable {
         guard let tree else { throw ROOTError(.missing, file: path, message: "no tree") }
         let key = try tree.file.key(named: self.tree)
         let bareOpen = try Self.measure(times: Self.opens) { () throws(ROOTError) in
-            _ = try tree.file.objects(of: key, place: self.tree)
+            _ = try tree.file.objects(of: key)
         }
         var columns: [ROOTColumn] = [], refused = 0
         let resolve = try Self.measure { () throws(ROOTError) in

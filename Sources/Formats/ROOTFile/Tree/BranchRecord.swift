@@ -90,7 +90,7 @@ struct BranchRecord: Sendable {
         basketSizes = try Self.numbers(&cursor, baskets, Int32.self)
         basketEntries = try Self.numbers(&cursor, baskets, Int64.self)
         basketPlaces = try Self.numbers(&cursor, baskets, Int64.self)
-        fileName = try cursor.nextText()
+        fileName = try cursor.nextName()
         finished = min(writeBasket, baskets)
         guard cursor.position == frame.end else {
             throw cursor.damaged("the branch should end at byte \(frame.end)")
@@ -104,12 +104,18 @@ struct BranchRecord: Sendable {
     ) throws(ROOTError) -> [(number: Int, slot: ObjectPayload.ObjectSlot)] {
         let array = try cursor.objectArray()
         var found: [(number: Int, slot: ObjectPayload.ObjectSlot)] = []
+        // Many references may lead to one object, but not to more bytes than there are.
+        var budget = payload.count
         for number in 0..<array.count {
             switch try payload.slot(&cursor) {
             case .null: break
             case .object(let slot): found.append((number, slot))
             case .reference(let position):
-                if followsReferences { found.append((number, try payload.object(at: position))) }
+                guard followsReferences else { break }
+                let slot = try payload.object(at: position)
+                budget -= slot.body.count
+                guard budget >= 0 else { throw cursor.damaged("references to the same objects again and again") }
+                found.append((number, slot))
             }
         }
         try cursor.move(to: array.end)
@@ -132,7 +138,7 @@ struct BranchRecord: Sendable {
     private static func element(
         _ cursor: inout ByteCursor, _ payload: ObjectPayload, version: Int
     ) throws(ROOTError) -> Element {
-        let className = try cursor.nextText()
+        let className = try cursor.nextName()
         _ = try cursor.nextTextBytes()
         _ = try cursor.nextTextBytes()
         let checksum = try cursor.next(UInt32.self)

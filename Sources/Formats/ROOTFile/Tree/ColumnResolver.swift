@@ -1,9 +1,33 @@
 import Foundation
 import Support
+import Synchronization
+
+/// The counting branches of a tree that were found so far: each is parsed once, however many branches it counts.
+final class CounterMemo: Sendable {
+    private let columns = Mutex<[Int: ROOTColumn]>([:])
+    private let branches = Mutex<[Int: BranchRecord]>([:])
+
+    /// The column of the counter in a slot.
+    func column(_ slot: Int, _ find: () throws(ROOTError) -> ROOTColumn) throws(ROOTError) -> ROOTColumn {
+        if let known = columns.withLock({ $0[slot] }) { return known }
+        let found = try find()
+        columns.withLock { $0[slot] = found }
+        return found
+    }
+
+    /// The record of a branch that counters lie in.
+    func branch(_ slot: ObjectPayload.ObjectSlot, of payload: ObjectPayload) throws(ROOTError) -> BranchRecord {
+        if let known = branches.withLock({ $0[slot.position] }) { return known }
+        let found = try BranchRecord(slot, of: payload)
+        branches.withLock { $0[slot.position] = found }
+        return found
+    }
+}
 
 /// Finds out what the leaves of branches hold and how, and who counts it.
 struct ColumnResolver {
     let record: TreeRecord
+    let counters: CounterMemo
     /// The file's streamer infos, read when they are first needed.
     let streamers: () throws(ROOTError) -> StreamerInfos?
 
@@ -131,7 +155,7 @@ struct ColumnResolver {
         switch name {
         case "string": return Kind(element: .string, layout: .string(header: isWhole ? 0 : 6))
         case "TString": return Kind(element: .string, layout: .string(header: 0))
-        default: throw Self.unsupported("values of type \(name.isEmpty ? "\(code)" : name)")
+        default: throw Self.unsupported("values of type \(name.isEmpty ? "\(code)" : String(name.prefix(256)))")
         }
     }
 
@@ -156,17 +180,27 @@ struct ColumnResolver {
 
     /// The branch that counts a leaf's items.
     private func counter(of leaf: LeafRecord, _ branch: BranchRecord) throws(ROOTError) -> ROOTColumn {
-        let found: BranchRecord
-        if let slot = branch.element?.counterSlot {
-            found = try BranchRecord(try payload.object(at: slot), of: payload)
-        } else if let slot = leaf.counterSlot, let top = record.entry(around: slot) {
-            found = try holder(of: slot, in: BranchRecord(top.slot, of: payload), depth: 0)
-        } else {
-            throw ROOTError(.damaged, message: "the branch that counts it is not there", advice: ByteCursor.advice)
+        guard let slot = branch.element?.counterSlot ?? leaf.counterSlot else { throw Self.noCounter }
+        return try counters.column(slot) { () throws(ROOTError) in
+            let found: BranchRecord
+            if branch.element?.counterSlot != nil {
+                found = try BranchRecord(try payload.object(at: slot), of: payload)
+            } else {
+                guard let top = record.entry(around: slot) else { throw Self.noCounter }
+                found = try holder(of: slot, in: counters.branch(top.slot, of: payload), depth: 0)
+            }
+            guard found.slot != branch.slot else {
+                throw ROOTError(.damaged, message: "is counted by itself", advice: ByteCursor.advice)
+            }
+            return try counter(found)
         }
-        guard found.slot != branch.slot else {
-            throw ROOTError(.damaged, message: "is counted by itself", advice: ByteCursor.advice)
-        }
+    }
+
+    private static let noCounter = ROOTError(
+        .damaged, message: "the branch that counts it is not there", advice: ByteCursor.advice)
+
+    /// A branch that counts others.
+    private func counter(_ found: BranchRecord) throws(ROOTError) -> ROOTColumn {
         let place = "its counter \(found.name)"
         do throws(ROOTError) {
             let isMaster = found.element.map { $0.type == 3 || $0.type == 4 } ?? false
@@ -189,10 +223,16 @@ struct ColumnResolver {
     /// The branch, this one or one below it, that has the leaf in a slot.
     private func holder(of slot: Int, in branch: BranchRecord, depth: Int) throws(ROOTError) -> BranchRecord {
         if branch.leaves.contains(where: { $0.position == slot }) { return branch }
-        if depth < 64, let below = branch.branches.first(where: { $0.position <= slot && slot < $0.body.upperBound }) {
-            return try holder(of: slot, in: BranchRecord(below, of: payload), depth: depth + 1)
+        // They lie one behind the other.
+        var low = 0, high = branch.branches.count
+        while low < high {
+            let middle = (low + high) / 2
+            if branch.branches[middle].body.upperBound <= slot { low = middle + 1 } else { high = middle }
         }
-        throw ROOTError(.damaged, message: "the branch that counts it is not there", advice: ByteCursor.advice)
+        if depth < 64, low < branch.branches.count, branch.branches[low].position <= slot {
+            return try holder(of: slot, in: counters.branch(branch.branches[low], of: payload), depth: depth + 1)
+        }
+        throw Self.noCounter
     }
 
     private static func unsupported(_ found: String, _ advice: String? = nil) -> ROOTError {

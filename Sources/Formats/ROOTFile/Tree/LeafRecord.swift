@@ -26,7 +26,7 @@ struct LeafRecord: Sendable {
         // TLeaf's own frame is inside that of what derives from it; a TLeaf alone holds no values.
         if className != "TLeaf" { _ = try cursor.frame() }
         let frame = try cursor.frame()
-        (name, title) = try cursor.named()
+        (name, title) = try cursor.named(longest: ROOTFile.longestName)
         length = try cursor.nextInt(Int32.self)
         try cursor.skip(9)
         isUnsigned = try cursor.next(UInt8.self) != 0

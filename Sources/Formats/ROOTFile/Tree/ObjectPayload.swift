@@ -8,9 +8,12 @@ import Support
 /// `@unchecked Sendable`: the memory is filled before the first use and never written again.
 final class ObjectPayload: @unchecked Sendable {
     private let memory: AlignedBuffer
-    private let count: Int
+    /// How many bytes it has.
+    let count: Int
     /// Bytes of the record's key, which count in references.
     private let headerBytes: Int
+    /// Where the record is in the file.
+    let position: Int
 
     /// A slot's content (ROOT's ReadObjectAny).
     enum Slot {
@@ -31,16 +34,17 @@ final class ObjectPayload: @unchecked Sendable {
     }
 
     /// Memory of `count` bytes that has been filled.
-    init(_ memory: AlignedBuffer, count: Int, headerBytes: Int) {
+    init(_ memory: AlignedBuffer, of key: ROOTKey) {
         self.memory = memory
-        self.count = count
-        self.headerBytes = headerBytes
+        count = key.payloadBytes
+        headerBytes = key.headerBytes
+        position = key.position
     }
 
     private var bytes: UnsafeRawBufferPointer { memory.bytes(count) }
 
     /// A cursor over everything.
-    var cursor: ByteCursor { ByteCursor(bytes, at: 0) }
+    var cursor: ByteCursor { ByteCursor(bytes, from: .record(position)) }
 
     /// A cursor over a part.
     func cursor(_ range: Range<Int>) throws(ROOTError) -> ByteCursor { try cursor.part(range) }
@@ -59,11 +63,11 @@ final class ObjectPayload: @unchecked Sendable {
         guard head & Self.byteCountMark != 0, head != Self.newClass else {
             guard head & Self.classMark == 0 else {
                 throw ROOTError(
-                    .unsupported, place: "byte \(position)",
+                    .unsupported, place: cursor.place(position),
                     message: "an object without a byte count, as ROOT wrote before version 3")
             }
             // The enclosing object itself has the number 1: nothing that is read here.
-            return head == 1 ? .null : .reference(try place(of: head))
+            return head == 1 ? .null : .reference(try place(of: head, at: position))
         }
         let length = Int(head & 0x3fff_ffff)
         guard length >= 4, length <= cursor.left else {
@@ -72,14 +76,14 @@ final class ObjectPayload: @unchecked Sendable {
         let end = position + 4 + length, tag = try cursor.next(UInt32.self)
         guard tag & Self.classMark != 0 else {
             try cursor.move(to: end)
-            return .reference(try place(of: tag))
+            return .reference(try place(of: tag, at: position))
         }
         var className = position + 8
         if tag == Self.newClass {
             let name = try nameBytes(at: className, end: end)
             try cursor.move(to: className + name + 1)
         } else {
-            let referred = try place(of: tag & ~Self.classMark)
+            let referred = try place(of: tag & ~Self.classMark, at: position)
             var there = try self.cursor(referred..<count)
             guard try there.next(UInt32.self) == Self.newClass else {
                 throw cursor.damaged("its class should be at byte \(referred), where none is")
@@ -106,11 +110,12 @@ final class ObjectPayload: @unchecked Sendable {
         return String(decoding: bytes[slot.className..<slot.className + length], as: UTF8.self)
     }
 
-    private func place(of reference: UInt32) throws(ROOTError) -> Int {
+    private func place(of reference: UInt32, at position: Int) throws(ROOTError) -> Int {
         let place = Int(reference) - Self.mapOffset - headerBytes
         guard (0..<count).contains(place) else {
             throw ROOTError(
-                .damaged, message: "a reference leads to byte \(place) of \(count)", advice: ByteCursor.advice)
+                .damaged, place: cursor.place(position), message: "a reference leads to byte \(place) of \(count)",
+                advice: ByteCursor.advice)
         }
         return place
     }
@@ -121,8 +126,8 @@ final class ObjectPayload: @unchecked Sendable {
             let length = bytes[start..<min(end, count, start + 1025)].firstIndex(of: 0).map({ $0 - start })
         else {
             throw ROOTError(
-                .damaged, place: "byte \(start)", message: "the name of a class does not end", advice: ByteCursor.advice
-            )
+                .damaged, place: cursor.place(start), message: "the name of a class does not end",
+                advice: ByteCursor.advice)
         }
         return length
     }
@@ -144,7 +149,8 @@ extension ByteCursor {
         guard count >= 2, count <= left else { throw damaged("an object of \(count) bytes, \(left) are left") }
         let version = try next(UInt16.self)
         guard version & 0x4000 == 0 else {
-            throw ROOTError(.unsupported, place: "byte \(start)", message: "an object that is stored member by member")
+            throw ROOTError(
+                .unsupported, place: place(start), message: "an object that is stored member by member: not read")
         }
         return Frame(version: Int(version), end: start + 4 + count)
     }
@@ -160,10 +166,11 @@ extension ByteCursor {
     }
 
     /// Name and title of a TNamed.
-    mutating func named() throws(ROOTError) -> (name: String, title: String) {
+    /// - Parameter longest: The most bytes that the title may have.
+    mutating func named(longest: Int = .max) throws(ROOTError) -> (name: String, title: String) {
         let frame = try frame()
         try skipObject()
-        let name = try nextText(), title = try nextText()
+        let name = try nextName(), title = try nextName(atMost: longest)
         try move(to: frame.end)
         return (name, title)
     }

@@ -65,10 +65,10 @@ struct StreamerInfos: Sendable {
         // It derives from TStreamerSTL, which derives from TStreamerElement.
         if try payload.className(slot) == "TStreamerSTLstring" { _ = try cursor.frame() }
         let frame = try cursor.frame()
-        let (name, title) = try cursor.named()
+        let (name, title) = try cursor.named(longest: ROOTFile.longestName)
         try cursor.skip(16)
         try cursor.skip(frame.version == 1 ? 4 * max(0, try cursor.nextInt(Int32.self)) : 20)
-        return Member(name: name, title: title, typeName: try cursor.nextText())
+        return Member(name: name, title: title, typeName: try cursor.nextName())
     }
 
     /// A member of a class by its number.

@@ -63,7 +63,7 @@ struct TreeRecord: Sendable {
             _ = try inside.frame()
             _ = try inside.frame()
             try inside.skipObject()
-            branches.append(Entry(slot: slot, name: try inside.nextText()))
+            branches.append(Entry(slot: slot, name: try inside.nextName()))
         }
         self.branches = branches
         numbers = Dictionary(
