@@ -56,7 +56,7 @@ bench: build python ## Measure; what and against what is said in Benchmarks/
 nightly: export PANDO_FUZZ_ARROW ?= 100000
 nightly: export PANDO_FUZZ_CATALOGUE ?= 100000
 nightly: export PANDO_FUZZ_HDF5 ?= 20000
-nightly: export PANDO_FUZZ_ROOT ?= 60000
+nightly: export PANDO_FUZZ_ROOT ?= 500000
 nightly: test ## The tests with far more damaged inputs
 
 clean: ## Remove everything that was built

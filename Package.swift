@@ -111,6 +111,10 @@ let package = Package(
         .target(name: "Allocations", path: "Tests/Probe/Allocations"),
         .executableTarget(
             name: "loader-probe", dependencies: ["Loader", "Allocations"], path: "Tests/Probe/loader-probe"),
+        .target(name: "ProcessGuard", path: "Tests/Probe/ProcessGuard"),
+        .executableTarget(
+            name: "root-fuzz", dependencies: ["ROOTFile", "Support", "TestSupport", "ProcessGuard"],
+            path: "Tests/Probe/root-fuzz"),
         .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Support", "TestSupport"]),
         .testTarget(name: "ArrowIPCTests", dependencies: ["ArrowIPC", "Support"]),
