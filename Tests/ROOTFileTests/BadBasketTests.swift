@@ -39,6 +39,8 @@ import Testing
             $0.replace(at: $0.place("t/\(branch) basket 1: class") + 1, with: Array("TRocket".utf8))
         }
         #expect(name.error(branch)?.message.contains("there should be a basket") == true)
+        let other = try damaged { $0.set("t/\(branch) basket 1: place", to: Int64(100)) }
+        #expect(other.error(branch)?.isAt("branch \(branch)", basket(1, of: branch)) == true)
         // Others of the branch are read.
         #expect(name.error(branch, entries: 0..<3) == nil)
     }

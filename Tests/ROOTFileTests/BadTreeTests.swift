@@ -88,6 +88,12 @@ import Testing
         #expect(copy.error("n", "vec") == nil)
     }
 
+    @Test func `a branch that does not end where it says is damage`() throws {
+        let error = try #require(damaged { $0.set("t/vec: has sizes", to: UInt8(0)) }.error("vec"))
+        #expect(error.code == .damaged && error.isAt("tree t", "branch vec", record), "\(error)")
+        #expect(error.message.contains("the branch should end at byte"))
+    }
+
     @Test func `entries of baskets that fall, overflow or miss some are damage`() throws {
         let changes: [(String, Int64)] = [
             ("start of basket 0", 1), ("start of basket 1", 9), ("start of basket 1", -1), ("start of basket 2", .max),

@@ -15,10 +15,20 @@ public final class ROOTValues: @unchecked Sendable {
     private let memory: AlignedBuffer
     private let places: AlignedBuffer?
 
-    init(entries: Range<Int>, column: ROOTColumn, count: Int, memory: AlignedBuffer, places: AlignedBuffer?) {
+    convenience init(entries: Range<Int>, column: ROOTColumn, count: Int, memory: AlignedBuffer, places: AlignedBuffer?)
+    {
+        self.init(
+            entries: entries, element: column.element, shape: column.shape, count: count, memory: memory, places: places
+        )
+    }
+
+    init(
+        entries: Range<Int>, element: ROOTElement, shape: [Int], count: Int, memory: AlignedBuffer,
+        places: AlignedBuffer?
+    ) {
         self.entries = entries
-        element = column.element
-        shape = column.shape
+        self.element = element
+        self.shape = shape
         self.count = count
         self.memory = memory
         self.places = places
