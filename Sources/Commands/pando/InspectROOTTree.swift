@@ -10,6 +10,8 @@ struct ROOTTreeSummary: Encodable {
         var path: String
         var className: String
         var title: String
+        /// True if a branch before it has the same path: then that one is found by name.
+        var isRepeated: Bool?
         /// `float32[nJet]`, `vector<float32>`; null if it is not read.
         var type: String?
         var entries: Int?
@@ -55,7 +57,7 @@ struct ROOTTreeSummary: Encodable {
                     branches.append(
                         Branch(
                             path: branch.path, className: branch.className, title: branch.title,
-                            refusal: branch.refusal?.message ?? "not read"))
+                            isRepeated: branch.isRepeated ? true : nil, refusal: branch.refusal?.message ?? "not read"))
                 }
                 continue
             }
@@ -73,7 +75,8 @@ struct ROOTTreeSummary: Encodable {
         _ column: ROOTColumn, _ branch: ROOTBranch, _ tree: ROOTTree, _ scratch: ROOTScratch?
     ) -> Branch {
         var shown = Branch(
-            path: column.name, className: branch.className, title: column.title, type: column.typeName,
+            path: column.name, className: branch.className, title: column.title,
+            isRepeated: branch.isRepeated ? true : nil, type: column.typeName,
             entries: column.entries, baskets: column.basketStarts.count - 1, storedBytes: column.storedBytes,
             bytes: column.bytes, codec: ROOTSummary.codec(column.compression))
         guard let scratch else { return shown }
@@ -107,7 +110,8 @@ struct ROOTTreeSummary: Encodable {
                 ],
                 rows: branches.map { branch in
                     [
-                        branch.path, branch.type ?? branch.refusal ?? Glyphs.none, branch.baskets.map { "\($0)" } ?? "",
+                        branch.path + (branch.isRepeated == true ? ", again" : ""),
+                        branch.type ?? branch.refusal ?? Glyphs.none, branch.baskets.map { "\($0)" } ?? "",
                         branch.storedBytes.map(Format.bytes) ?? "", branch.bytes.map(Format.bytes) ?? "",
                         branch.codec ?? "", branch.title == branch.path ? "" : branch.title,
                     ]
