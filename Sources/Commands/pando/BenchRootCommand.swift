@@ -3,6 +3,7 @@ import Foundation
 import ROOTFile
 import Shards
 import Support
+import Terminal
 
 /// `pando bench root`.
 struct BenchRootCommand: ParsableCommand {
