@@ -67,7 +67,7 @@ final class TreeSource: JetSource, BareMeasured {
         self.absent = absent
         self.report = report
         let rows = fresh.tree.entries
-        entries = EntrySlices(fresh.columns, entries: rows)
+        entries = try EntrySlices(fresh.columns, of: fresh.tree)
         slices = .starts(entries.starts)
         worstSliceBytes = entries.worstBytes
         let file = try InputFile(path: path)

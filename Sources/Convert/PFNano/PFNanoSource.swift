@@ -36,12 +36,12 @@ final class PFNanoSource: JetSource, BareMeasured {
         opened = Monitor(fresh)
         slots = choice.selection.constituents.most
         absent = branches.absent
-        let events = EntrySlices(branches.values, entries: branches.tree.entries)
+        let events = try EntrySlices(branches.values, of: branches.tree)
         self.events = events
         var chooser = JetChooser(branches, choice)
         var sums = try Self.generated(branches.tree.file)
         // What choosing needs is little a row: its stretches hold many slices.
-        let stretches = EntrySlices(branches.choosing, entries: branches.tree.entries)
+        let stretches = try EntrySlices(branches.choosing, of: branches.tree)
         let shared = SharedBaskets(branches.choosing, slices: stretches), scratch = ROOTScratch()
         var parts = TakenJets(events.starts)
         for (first, end) in zip(stretches.starts, stretches.starts.dropFirst()) {
