@@ -57,6 +57,8 @@ nightly: export PANDO_FUZZ_ARROW ?= 100000
 nightly: export PANDO_FUZZ_CATALOGUE ?= 100000
 nightly: export PANDO_FUZZ_HDF5 ?= 20000
 nightly: export PANDO_FUZZ_ROOT ?= 500000
+nightly: export PANDO_FUZZ_TENSORS ?= 100000
+nightly: export PANDO_FUZZ_CONVERT ?= 3000
 nightly: test ## The tests with far more damaged inputs
 
 clean: ## Remove everything that was built

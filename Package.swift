@@ -23,6 +23,7 @@ let package = Package(
         .library(name: "ArrowIPC", targets: ["ArrowIPC"]),
         .library(name: "HDF5File", targets: ["HDF5File"]),
         .library(name: "ROOTFile", targets: ["ROOTFile"]),
+        .library(name: "SafeTensors", targets: ["SafeTensors"]),
         .library(name: "Shards", targets: ["Shards"]),
         .library(name: "Convert", targets: ["Convert"]),
         .library(name: "Loader", targets: ["Loader"]),
@@ -124,6 +125,7 @@ let package = Package(
             dependencies: [
                 "ROOTFile", "Support", "TestSupport", "CDeflate", "CLZMA", "CLZ4", "CZstd", "CXXHash",
             ]),
+        .testTarget(name: "SafeTensorsTests", dependencies: ["SafeTensors", "Support", "TestSupport", "CDeflate"]),
         .testTarget(name: "ShardsTests", dependencies: ["Shards", "Convert", "ArrowIPC", "Support", "TestSupport"]),
         .testTarget(
             name: "ConvertTests", dependencies: ["Convert", "Shards", "ArrowIPC", "HDF5File", "Support", "TestSupport"]),

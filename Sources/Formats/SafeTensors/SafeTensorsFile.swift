@@ -7,6 +7,8 @@ import Support
 public final class SafeTensorsFile: TensorStore {
     /// The path.
     public let path: String
+    /// Names in the order of the data.
+    public let names: [String]
     /// Texts that the file carries beside the tensors.
     public let metadata: [String: String]
     private let header: SafeTensorsHeader
@@ -37,10 +39,8 @@ public final class SafeTensorsFile: TensorStore {
             dataOffset = offset
         } catch { throw error.inside("", file: content.path) }
         metadata = header.metadata
+        names = header.tensors.map(\.entry.name)
     }
-
-    /// Names in the order of the data.
-    public var names: [String] { header.tensors.map(\.entry.name) }
 
     /// What the file says of each tensor, in the order of the data.
     public var entries: [TensorEntry] { header.tensors.map(\.entry) }

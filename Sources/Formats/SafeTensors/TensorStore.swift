@@ -50,11 +50,15 @@ extension TensorStore {
             return try withBytes(of: name) { bytes in
                 try body(TensorConversion(bytes: bytes, type: entry.type, count: entry.count))
             }
-        } catch let error as SafeTensorsError {
-            throw error.file.isEmpty ? error.inside("tensor \(name)", file: path) : error
-        } catch {
-            // A store of somebody else's.
-            throw SafeTensorsError(.usage, file: path, place: "tensor \(name)", message: "\(error)")
-        }
+        } catch { throw placed(error, "tensor \(name)", file: path) }
     }
+}
+
+/// An error with its address, if it has none yet.
+func placed(_ error: any Error, _ place: String, file: String) -> SafeTensorsError {
+    // Others can come from a store of somebody else's alone.
+    guard let error = error as? SafeTensorsError else {
+        return SafeTensorsError(.usage, file: file, place: place, message: "\(error)")
+    }
+    return error.file.isEmpty ? error.inside(place, file: file) : error
 }

@@ -84,7 +84,7 @@ struct PickleGraph: Sendable {
     }
 }
 
-/// Stretch of numbers in a checkpoint, which one tensor or several look at.
+/// A stretch of numbers in a checkpoint, at which one tensor or several look.
 public struct TensorStorage: Sendable, Hashable {
     /// Its name in the archive.
     public let key: String
@@ -124,9 +124,10 @@ public struct StoredTensor: Sendable, Hashable {
 
     /// Whether elements lie one after the other, the last index running fastest.
     public var isContiguous: Bool {
+        guard count > 0 else { return true }
         var wanted = 1
         for (length, stride) in zip(shape, strides).reversed() where length != 1 {
-            guard stride == wanted || count == 0 else { return false }
+            guard stride == wanted else { return false }
             wanted *= length
         }
         return true
