@@ -54,7 +54,7 @@ struct LayoutProbe {
             misses[index] += pando_count_mismatches(count, missed)
         }
         if let forward { forwardMisses.add(forward.look(at: columns)) }
-        guard let momenta = schema.momenta, count > 0 else { return }
+        guard let momenta = schema.momenta?.lattice, count > 0 else { return }
         clear()
         tryLattice(momenta, columns, missed)
         for place in 0..<count {
@@ -64,7 +64,7 @@ struct LayoutProbe {
     }
 
     private func tryLattice(
-        _ momenta: SourceSchema.Momenta, _ columns: JetColumns, _ missed: UnsafeMutablePointer<UInt32>
+        _ momenta: LatticeMomenta, _ columns: JetColumns, _ missed: UnsafeMutablePointer<UInt32>
     ) {
         let count = columns.constituents, rows = columns.rows
         func floats(_ name: String) -> UnsafeMutablePointer<Float> {
@@ -101,17 +101,13 @@ struct LayoutProbe {
             }
         }
         if let forward { return forward.encoding(chosen, forwardMisses, of: values) }
-        guard let momenta = schema.momenta, share(momentumMisses) <= Self.tolerated else {
+        guard var momenta = schema.momenta?.lattice, share(momentumMisses) <= Self.tolerated else {
             return JetEncoding(fields: chosen, lattice: nil)
         }
-        let predictsEnergy = share(energyMisses) <= Self.toleratedEnergies
-        for name in momenta.momentum.prefix(predictsEnergy ? 4 : 3) {
+        momenta.predictsEnergy = share(energyMisses) <= Self.toleratedEnergies
+        for name in momenta.momentum.prefix(momenta.predictsEnergy ? 4 : 3) {
             if let index = chosen.firstIndex(where: { $0.name == name }) { chosen[index].storage = .lattice }
         }
-        return JetEncoding(
-            fields: chosen,
-            lattice: LatticeMomenta(
-                momentum: momenta.momentum, pdgId: momenta.pdgId, axis: momenta.axis, predictsEnergy: predictsEnergy,
-                masses: momenta.masses))
+        return JetEncoding(fields: chosen, lattice: momenta)
     }
 }

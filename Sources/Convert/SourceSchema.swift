@@ -18,7 +18,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public var ignore: [String]?
     /// Columns that identify an event, for splits; absent if there are none.
     public var event: [String]?
-    /// Four-momenta that may be stored on the lattice; absent if there are none.
+    /// Four-momenta, whose sums are stored beside jets, and that may be stored on the lattice; absent if there are none.
     public var momenta: Momenta?
     /// Four-momenta that may be stored as residuals of pt and angles, and flags that may be folded; absent if there are none.
     /// Not together with `momenta`.
@@ -63,6 +63,14 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         public var columns: [SourceColumn]
         /// Whether `export` writes it; absent: it does.
         public var exported: Bool?
+
+        /// A dataset that is exported.
+        public init(path: String, type: ElementType, role: ColumnRole, columns: [SourceColumn]) {
+            self.path = path
+            self.type = type
+            self.role = role
+            self.columns = columns
+        }
     }
 
     /// A column of a dataset.
@@ -86,6 +94,14 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         /// Set while a conversion knows that some input does not have it.
         var isAbsent: Bool?
 
+        /// A column that is stored as it is.
+        public init(name: String, unit: String? = nil, description: String? = nil, key: Bool? = nil) {
+            self.name = name
+            self.unit = unit
+            self.description = description
+            self.key = key
+        }
+
         /// Where columns come from that are no branches.
         public enum Origin: String, Codable, Sendable {
             /// The number of the class, by labels or by the file's name.
@@ -103,16 +119,23 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     public struct Momenta: Codable, Sendable, Equatable {
         /// Columns px, py, pz, E.
         public var momentum: [String]
-        /// Column with the PDG code.
-        public var pdgId: String
+        /// Column with the PDG code. Without this, `axis` and `masses` they are stored as they are.
+        public var pdgId: String?
         /// Jet columns eta, phi.
-        public var axis: [String]
+        public var axis: [String]?
         /// Masses that energies were made with.
-        public var masses: [CodeMass]
+        public var masses: [CodeMass]?
+
+        /// What the lattice layout would be; nil if momenta are stored as they are.
+        var lattice: LatticeMomenta? {
+            guard let pdgId, let axis, let masses else { return nil }
+            return LatticeMomenta(
+                momentum: momentum, pdgId: pdgId, axis: axis, predictsEnergy: true, masses: masses)
+        }
     }
 
     /// Names of the schemas that come with the program.
-    public static let builtIn = ["aspen-open-jets", "jetclass", "pfnano"]
+    public static let builtIn = ["aspen-open-jets", "jetclass", "pfnano", "generated"]
 
     /// The schema of this name, or the one in this file.
     /// - Throws: `ConvertError` with code `schema`.
@@ -122,6 +145,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
             case "aspen-open-jets": PackageResources.aspen_open_jets_json
             case "jetclass": PackageResources.jetclass_json
             case "pfnano": PackageResources.pfnano_json
+            case "generated": PackageResources.generated_json
             default: nil
             }
         if let builtIn {
@@ -157,7 +181,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
         }
     }
 
-    private func check(file: String) throws {
+    func check(file: String) throws {
         func fault(_ place: String, _ message: String) -> ConvertError {
             ConvertError(.schema, file: file, place: place, message: message)
         }
@@ -168,7 +192,7 @@ public struct SourceSchema: Codable, Sendable, Equatable {
             [
                 StoredColumn.pt, StoredColumn.deta, StoredColumn.dphi, StoredColumn.fixEta, StoredColumn.fixPhi,
                 StoredColumn.energyULP,
-            ].filter { _ in momenta != nil }
+            ].filter { _ in momenta?.lattice != nil }
                 + ([StoredColumn.pt, StoredColumn.pid] + StoredColumn.momentumULP).filter { _ in forward != nil }
                 + [
                     StoredColumn.exceptionPosition, StoredColumn.exceptionField, StoredColumn.exceptionBits,
@@ -215,17 +239,21 @@ public struct SourceSchema: Codable, Sendable, Equatable {
     private func check(
         _ momenta: Momenta, _ types: [String: (ElementType, ColumnRole)], _ fault: (String, String) -> ConvertError
     ) throws {
-        guard momenta.momentum.count == 4, momenta.axis.count == 2 else {
-            throw fault("momenta", "needs four columns in 'momentum' and two in 'axis'")
+        let axis = momenta.axis ?? [], masses = momenta.masses ?? []
+        let isNamed = Set([momenta.pdgId != nil, momenta.axis != nil, momenta.masses != nil])
+        guard momenta.momentum.count == 4, isNamed.count == 1, axis.count == (momenta.lattice == nil ? 0 : 2) else {
+            throw fault(
+                "momenta",
+                "needs four columns in 'momentum'; and 'pdgId', two columns in 'axis' and 'masses', or none of these")
         }
-        for name in momenta.momentum + [momenta.pdgId] where types[name].map({ $0 != (.float32, .constituent) }) ?? true
-        {
+        for name in momenta.momentum + [momenta.pdgId].compactMap({ $0 })
+        where types[name].map({ $0 != (.float32, .constituent) }) ?? true {
             throw fault("momenta", "names '\(name)', which is no float32 column of constituents")
         }
-        for name in momenta.axis where types[name].map({ $0.0 != .float32 || $0.1 == .constituent }) ?? true {
+        for name in axis where types[name].map({ $0.0 != .float32 || $0.1 == .constituent }) ?? true {
             throw fault("momenta", "names '\(name)', which is no float32 column of jets")
         }
-        guard momenta.masses.count <= 8, momenta.masses.allSatisfy({ $0.mass.isFinite && $0.mass >= 0 }) else {
+        guard masses.count <= 8, masses.allSatisfy({ $0.mass.isFinite && $0.mass >= 0 }) else {
             throw fault("momenta.masses", "has more than eight entries, or a mass that is negative or not finite")
         }
     }
