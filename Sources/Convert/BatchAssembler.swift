@@ -1,9 +1,17 @@
 import Shards
 
-/// A record batch's rows in slices: which rows of which input.
-struct AssembledRows {
-    var input: Int
-    var rows: Range<Int>
+/// Where consecutive rows came from: which rows of which input.
+public struct AssembledRows: Sendable, Equatable {
+    /// The number of the input.
+    public var input: Int
+    /// Its rows.
+    public var rows: Range<Int>
+
+    /// Rows of an input.
+    public init(input: Int, rows: Range<Int>) {
+        self.input = input
+        self.rows = rows
+    }
 }
 
 /// Gathers the rows of a record batch from slices into contiguous columns.

@@ -70,3 +70,27 @@ public struct ConversionOptions: Sendable {
         return options
     }
 }
+
+extension ConversionOptions {
+    /// The rule of the splits of jets of a schema; rows are not counted yet.
+    func splits(of schema: SourceSchema) -> Splits? {
+        if let column = schema.split, schema.column(column) != nil {
+            let parts = (schema.splits ?? []).map { Splits.Part(name: $0, below: 1, rows: 0) }
+            return Splits(columns: [column], parts: parts, rule: .value)
+        }
+        guard let event = schema.event, !event.isEmpty else { return nil }
+        var below = 0.0
+        let parts = splits.enumerated().map { index, split in
+            below += split.share
+            // The last one takes what rounding leaves.
+            return Splits.Part(name: split.name, below: index == splits.count - 1 ? 1 : below, rows: 0)
+        }
+        return Splits(columns: event, parts: parts)
+    }
+
+    /// What a reader must know of a dataset of this layout.
+    func features(of layout: StoredLayout, splits: Splits?) -> [String] {
+        layout.encoding.features + (splits?.rule == .value ? ["stored-splits"] : [])
+            + (sharesOffsets ? ["shared-offsets"] : [])
+    }
+}

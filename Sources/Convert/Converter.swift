@@ -86,14 +86,11 @@ public struct Converter: Sendable {
                 explain: { work.difference(from: $0) }),
             takeOver: options.takesOver)
         do {
-            let splits = splits(prepared.schema)
+            let splits = options.splits(of: prepared.schema)
             var times = StageTimes()
             times[.prepare] = StageTimes.Time.ofProcess.since(start)
             times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
             let closing = StageClock(.write)
-            var features = layout.encoding.features
-            if splits?.rule == .value { features.append("stored-splits") }
-            if options.sharesOffsets { features.append("shared-offsets") }
             let catalogue = try writer.finish(
                 .init(
                     writer: Self.versions, encoding: layout.encoding, keys: layout.keys.map(\.name), splits: splits,
@@ -101,7 +98,8 @@ public struct Converter: Sendable {
                         command: "convert", options: options.decisive, schema: try JSONValue(encoding: schema),
                         inputs: prepared.entries, selection: try prepared.selection.map { try JSONValue(encoding: $0) }),
                     cutFlow: cutFlow(prepared),
-                    missing: prepared.missing, features: features, generator: generator(prepared),
+                    missing: prepared.missing, features: options.features(of: layout, splits: splits),
+                    generator: generator(prepared),
                     remarks: prepared.remarks), clock: closing)
             times.add(closing.times)
             measured(times)
@@ -132,24 +130,6 @@ public struct Converter: Sendable {
         guard var sum = all.first else { return nil }
         for other in all.dropFirst() { sum.add(other) }
         return sum
-    }
-
-    private func splits(_ schema: SourceSchema) -> Splits? {
-        if let column = schema.split, schema.column(column) != nil {
-            let parts = (schema.splits ?? []).map { Splits.Part(name: $0, below: 1, rows: 0) }
-            return Splits(columns: [column], parts: parts, rule: .value)
-        }
-        guard let event = schema.event, !event.isEmpty else { return nil }
-        return Splits(columns: event, parts: splitParts)
-    }
-
-    private var splitParts: [Splits.Part] {
-        var below = 0.0
-        return options.splits.enumerated().map { index, split in
-            below += split.share
-            // The last one takes what rounding leaves.
-            return Splits.Part(name: split.name, below: index == options.splits.count - 1 ? 1 : below, rows: 0)
-        }
     }
 
     /// Program and libraries whose versions decide the bytes.

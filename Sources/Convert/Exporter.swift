@@ -96,7 +96,13 @@ public struct Exporter: Sendable {
         var names: Set<String> = []
         return try all.map { input in
             var name = input.entry.name.split(separator: "/").last.map(String.init) ?? "input.h5"
-            if name.hasSuffix(".root") { name = name.dropLast(5) + ".h5" }
+            // What is no HDF5 file (ROOT files, datasets) becomes one.
+            if input.entry.layout == nil {
+                for ending in [".root", ".pando"] where name.hasSuffix(ending) {
+                    name = String(name.dropLast(ending.count))
+                }
+                if !name.hasSuffix(".h5") { name += ".h5" }
+            }
             // Inputs of different directories may have one name.
             if names.contains(name) { name = "\(input.number)_\(name)" }
             names.insert(name)

@@ -19,10 +19,12 @@ struct Work: Codable, Sendable {
 
     init(
         entries: [InputEntry], options: [String: String], schema: SourceSchema, selection: SelectionChoice?,
-        encoding: JetEncoding, writer: [String: String]
+        encoding: JetEncoding, writer: [String: String], areFiles: Bool = true
     ) throws {
         self.selection = selection
-        inputs = try entries.map { Input(entry: $0, modified: try InputFile(path: $0.name).modified) }
+        inputs = try entries.map {
+            Input(entry: $0, modified: areFiles ? try InputFile(path: $0.name).modified : 0)
+        }
         self.options = options
         self.schema = schema
         self.encoding = encoding

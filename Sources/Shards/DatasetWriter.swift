@@ -46,6 +46,8 @@ public final class DatasetWriter {
     public let directory: String
     /// How many record batches finished shards already hold: where to go on.
     public let batchesDone: Int
+    /// Rows of these.
+    public let rowsDone: Int
     private let configuration: Configuration
     private let claim: Claim
     private let ledger: Ledger
@@ -78,6 +80,7 @@ public final class DatasetWriter {
             records = ledger.records
             begun = records.count
             batchesDone = records.reduce(0) { $0 + $1.entry.batches }
+            rowsDone = records.reduce(0) { $0 + $1.entry.rows }
             try Self.removeLeftOvers(in: directory, keeping: records)
         } catch {
             claim.release()
@@ -229,8 +232,15 @@ public final class DatasetWriter {
     }
 
     /// Gives the directory up; finished shards stay for the next run.
-    public func abandon() {
+    /// - Parameter removesEmpty: Removes the directory if it has none, so that it does not stand in the way of other work.
+    public func abandon(removesEmpty: Bool = false) {
         shard = nil
+        if removesEmpty, records.isEmpty {
+            try? Self.removeLedger(in: directory)
+            for part in ["shards", "parity"] { rmdir("\(directory)/\(part)") }
+        }
         claim.release()
+        // Fails, as it should, if there is anything in it.
+        if removesEmpty { rmdir(directory) }
     }
 }

@@ -45,6 +45,29 @@ public final class JetColumns {
     /// The element type of a field.
     public func elementType(of field: Int) -> ElementType { types[field] }
 
+    /// Whether a field has a value for each constituent.
+    public func hasConstituents(_ field: Int) -> Bool { isConstituent[field] }
+
+    /// Copies rows of other columns with the same fields behind these.
+    public func append(_ added: Range<Int>, of other: JetColumns) {
+        let starts = other.offsetNumbers
+        let first = Int(starts[added.lowerBound]), more = Int(starts[added.upperBound]) - first
+        offsets.reserve((rows + added.count + 1) * 4, keeping: (rows + 1) * 4)
+        let ends = offsets.elements(Int32.self, count: rows + added.count + 1)
+        if rows == 0 { ends[0] = 0 }
+        for (place, row) in added.enumerated() {
+            ends[rows + place + 1] = Int32(truncatingIfNeeded: constituents + Int(starts[row + 1]) - first)
+        }
+        for (index, field) in fields.enumerated() {
+            let width = widths[index], kept = byteCount(of: index)
+            let (start, count) = isConstituent[index] ? (first, more) : (added.lowerBound, added.count)
+            field.reserve(kept + count * width, keeping: kept)
+            (field.base + kept).copyMemory(from: other.fields[index].base + start * width, byteCount: count * width)
+        }
+        rows += added.count
+        constituents += more
+    }
+
     /// Copies a field of other columns to these, row i to row `rows[i]`; offsets and sizes have been set.
     public func scatter(field: Int, from other: JetColumns, field source: Int, to rows: UnsafeBufferPointer<Int32>) {
         let width = widths[field], target = fields[field].base, values = other.fields[source].base
