@@ -134,7 +134,9 @@ let package = Package(
             dependencies: [
                 "Loader", "Convert", "Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "TestSupport",
             ]),
-        .testTarget(name: "ModelTests", dependencies: ["Model", "Torch", "SafeTensors", "Support", "TestSupport"]),
+        .testTarget(
+            name: "ModelTests",
+            dependencies: ["Model", "Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport"]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],
