@@ -1,14 +1,18 @@
 """The tool omnijet: trainings that go on bit for bit, refusals before they begin."""
 import json
+import math
 import os
 import pathlib
 import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 
-from conftest import DATA, ROOT, SAMPLE, run
+import decode
+from conftest import ROOT, SAMPLE, Dataset, run
+from test_readers import whole
 
 OMNIJET = pathlib.Path(os.environ.get("PANDO_OMNIJET", ROOT / ".build/release/omnijet"))
 pytestmark = pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
@@ -125,6 +129,68 @@ def test_jets_without_tokens_are_refused(jets, tmp_path):
     configuration = tmp_path / "c.json"
     configuration.write_text(json.dumps({"task": "pretrain", "data": {"datasets": [str(jets)]}}))
     assert "holds no tokens" in omnijet("pretrain", configuration, "--run", tmp_path / "run", status=1)
+
+
+def train(task, configuration, directory, folder, *settings):
+    path = folder / f"{directory}.json"
+    path.write_text(json.dumps(configuration))
+    words = [*task, path, "--run", folder / directory, "--quiet", "--json", *settings]
+    return json.loads(omnijet(*words))
+
+
+def test_from_jets_to_generated_jets(jets, tmp_path):
+    """Tokenizer, tokens, pre-training, fine-tuning, generation: each step's output makes sense, not only files."""
+    shape = {"width": 32, "blocks": 1, "heads": 4, "codes": 64}
+    train(["tokenizer", "train"], {
+        "task": "tokenizer", "data": {"datasets": [str(jets)]}, "tokenizer": shape, "optimizer": {"rate": 2e-3},
+        "schedule": {"kind": "warmup", "epochs": 1}, "batch": 32, "epochSteps": 20, "epochs": 6}, "tokenizer", tmp_path)
+    tokenizer, tokens = tmp_path / "tokenizer/best.safetensors", tmp_path / "tokens.pando"
+    omnijet("tokenize", tokenizer, jets, tokens, "--quiet")
+    before, after = (json.loads((path / "dataset.json").read_text()) for path in (jets, tokens))
+    assert after["rows"] == before["rows"] and after["splits"]["parts"] == before["splits"]["parts"]
+    table = whole(Dataset(tokens, []))
+    assert decode.flat(table, "event").tolist() == decode.flat(whole(Dataset(jets, [])), "event").tolist()
+    codes = decode.flat(table, "code")
+    assert codes.max() < 64 and len(np.unique(codes)) > 20
+    assert "sound" in run("verify", "--lossless", tokens)
+
+    backbone = {"vocabulary": 66, "width": 32, "blocks": 1, "heads": 4}
+    pretrain = {
+        "task": "pretrain", "data": {"datasets": [str(tokens)]}, "backbone": backbone, "optimizer": {"rate": 3e-3},
+        "batch": 32, "epochSteps": 20, "epochs": 4}
+    train(["pretrain"], pretrain, "backbone", tmp_path)
+    losses = [line["validation"] for line in metrics(tmp_path / "backbone") if "validation" in line]
+    # Better than knowing nothing, and than at the begin.
+    assert losses[-1] < losses[0] and losses[-1] < math.log(66)
+    start = tmp_path / "backbone/best.safetensors"
+
+    tuned = train(["finetune"], pretrain | {"epochs": 1, "batch": 16}, "tuned", tmp_path, "--from", start, "--limit", 64)
+    scratch = train(["finetune"], pretrain | {"epochs": 1, "batch": 16}, "scratch", tmp_path, "--from", "scratch", "--limit", 64)
+    assert tuned["best"] < scratch["best"], "what was learnt before helps with few jets"
+
+    wrong = pretrain | {"backbone": backbone | {"vocabulary": 100}}
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    assert "set backbone.vocabulary=66" in omnijet("pretrain", tmp_path / "wrong.json", "--run", tmp_path / "w", status=1)
+
+    generated = tmp_path / "generated.pando"
+    omnijet("generate", start, "--tokenizer", tokenizer, "--jets", 300, generated, "--quiet")
+    assert "sound" in run("verify", "--lossless", generated)
+    table = whole(Dataset(generated, []))
+    fields = decode.table_fields(table)[1]
+    pt = np.hypot(fields["px"], fields["py"])
+    assert table.num_rows == 300 and np.isfinite(pt).all() and (pt > 0).all()
+    # All constituents are massless and near the axis at (0, 0).
+    assert np.abs(np.arctan2(fields["py"], fields["px"])).max() < 1.5
+    omnijet("generate", start, "--tokenizer", tokenizer, "--jets", 300, tmp_path / "again.pando", "--quiet", "--batch", 7)
+    assert json.loads((tmp_path / "again.pando/dataset.json").read_text())["fingerprint"] == json.loads(
+        (generated / "dataset.json").read_text())["fingerprint"]
+    other = train(["tokenizer", "train"], {
+        "task": "tokenizer", "data": {"datasets": [str(jets)]}, "tokenizer": shape, "batch": 32, "epochSteps": 2, "epochs": 1},
+        "other", tmp_path)
+    assert other["reason"] == "finished"
+    text = omnijet(
+        "generate", start, "--tokenizer", tmp_path / "other/last.safetensors", "--jets", 3, tmp_path / "no.pando", status=1)
+    assert "was trained on tokens of tokenizer" in text
 
 
 def test_the_benchmark_runs():

@@ -20,7 +20,9 @@ struct Omnijet: ParsableCommand {
             EXIT STATUS  0 done; 1 failed; 64 wrong usage; 130, 143 stopped by a signal: the same command goes on.
             """,
         subcommands: [
-            TokenizerCommand.self, PretrainCommand.self, FinetuneCommand.self, BenchCommand.self, ImportCommand.self,
+            TokenizerCommand.self, TokenizeCommand.self, PretrainCommand.self, FinetuneCommand.self,
+            GenerateCommand.self,
+            ImportCommand.self, BenchCommand.self,
         ])
 
     static func main() {
