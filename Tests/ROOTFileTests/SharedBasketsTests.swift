@@ -30,7 +30,7 @@ import Testing
     ) throws {
         let tree = try tree(file, name), columns = try columns(tree)
         let whole = try tree.read(columns, entries: 0..<tree.entries, using: ROOTScratch())
-        let slices = EntrySlices(columns, entries: tree.entries, bytes: columns.reduce(0) { $0 + $1.bytes } / 9)
+        let slices = try EntrySlices(columns, of: tree, bytes: columns.reduce(0) { $0 + $1.bytes } / 9)
         #expect(slices.starts.count > 2 && slices.starts.first == 0 && slices.starts.last == tree.entries)
         let shared = SharedBaskets(columns, slices: slices)
         let found = Monitor([Int: [ROOTValues]]()), next = Monitor(0)
@@ -75,7 +75,7 @@ import Testing
         try bytes.write(to: URL(fileURLWithPath: path))
         let tree = try ROOTFile(path: path).tree(named: "Events")
         let columns = [try tree.column("FatJet_pt")]
-        let slices = EntrySlices(columns, entries: tree.entries, bytes: sound.bytes / 12)
+        let slices = try EntrySlices(columns, of: tree, bytes: sound.bytes / 12)
         let shared = SharedBaskets(columns, slices: slices), bad = sound.basketStarts[1]..<sound.basketStarts[2]
         var failures = 0
         for (first, end) in zip(slices.starts, slices.starts.dropFirst()) {

@@ -44,6 +44,23 @@ import Testing
         #expect(run.errors.contains("has 10 entries, \(entries) are asked for"))
     }
 
+    @Test func `lies that agree with each other are refused at once too`() throws {
+        let made = try write { made in
+            made.set("t: entries", to: Int64(1) << 60)
+            for (branch, last) in [("n", 4), ("vec", 3)] {
+                made.set("t/\(branch): entries", to: Int64(1) << 60)
+                made.set("t/\(branch): start of basket \(last)", to: Int64(1) << 60)
+                made.set("t/\(branch): total bytes", to: Int64(1) << 62)
+            }
+        }
+        let run = try convert()
+        #expect(run.status == 1, "\(run.errors)")
+        let baskets = [("n", 3), ("vec", 2)].map {
+            "branch \($0), basket \($1) at byte \(made.place("t/\($0) basket \($1): record bytes"))"
+        }
+        #expect(baskets.contains { run.errors.contains("made.root, tree t, \($0)") }, "\(run.errors)")
+    }
+
     @Test func `a damaged basket is named by convert and by inspect`() throws {
         let made = try write { $0.replace(at: $0.place("t/vec basket 1: data") + 3, with: [1]) }
         let place = "made.root, tree t, branch vec, basket 1 at byte \(made.place("t/vec basket 1: record bytes"))"

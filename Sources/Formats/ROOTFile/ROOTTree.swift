@@ -220,6 +220,21 @@ public final class ROOTTree: Sendable {
         }
     }
 
+    /// About how many bytes the values of all entries take, at most: by the writer's count, bounded by what the stored bytes can hold.
+    func mostBytes(of columns: [ROOTColumn]) throws(ROOTError) -> Double {
+        // Of no entries nothing is read, but all of them must be there.
+        _ = try read(columns, entries: entries..<entries, using: ROOTScratch())
+        do throws(ROOTError) { try checkBytes(of: columns, 0..<entries) } catch {
+            throw error.inside("tree \(name)", file: file.path)
+        }
+        var sum = 0.0
+        for column in columns {
+            let stored = try column.baskets.storedBytes(0..<column.baskets.count, fileSize: file.input.size)
+            sum += min(Double(max(0, column.bytes)), Double(stored) * Double(CompressedBlock.bestRatio))
+        }
+        return sum
+    }
+
     /// Throws if the baskets of some columns together take more bytes than the file has: then they lie on each other, and what is
     /// read has no bound.
     private func checkBytes(of columns: [ROOTColumn], _ wanted: Range<Int>) throws(ROOTError) {

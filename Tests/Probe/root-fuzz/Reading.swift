@@ -56,11 +56,26 @@ struct Reading {
         let end = min(tree.entries, 1 << 20), first = end > 0 ? Int.random(in: 0..<end, using: &random) : 0
         read(tree, all, first..<min(end, first + 7))
         read(tree, Array(all.prefix(1)), 0..<tree.entries)
+        readShared(tree, all.filter { $0.entries >= tree.entries })
     }
 
-    private mutating func read(_ tree: ROOTTree, _ columns: [ROOTColumn], _ entries: Range<Int>) {
+    /// As conversion reads: by stretches of entries, which share baskets.
+    private mutating func readShared(_ tree: ROOTTree, _ columns: [ROOTColumn]) {
         do throws(ROOTError) {
-            for (column, values) in zip(columns, try tree.read(columns, entries: entries, using: scratch)) {
+            let slices = try EntrySlices(columns, of: tree, bytes: 1 << 14)
+            let shared = SharedBaskets(columns, slices: slices)
+            for (first, end) in zip(slices.starts, slices.starts.dropFirst()).prefix(20) {
+                read(tree, columns, first..<end, shared)
+            }
+        } catch { note(error) }
+    }
+
+    private mutating func read(
+        _ tree: ROOTTree, _ columns: [ROOTColumn], _ entries: Range<Int>, _ shared: SharedBaskets? = nil
+    ) {
+        do throws(ROOTError) {
+            let values = try tree.read(columns, entries: entries, using: scratch, sharing: shared)
+            for (column, values) in zip(columns, values) {
                 outcomes["read", default: 0] += 1
                 check(values, column, entries)
             }

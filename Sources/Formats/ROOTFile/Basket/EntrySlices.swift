@@ -18,15 +18,17 @@ public struct EntrySlices: Sendable {
     /// - Parameters:
     ///   - columns: What is read. Borders count with the bytes of their baskets, so that those of clusters, where the baskets of
     ///     all columns end, win.
-    ///   - entries: How many the tree has.
+    ///   - tree: Theirs.
     ///   - bytes: What the values of a stretch should take.
-    public init(_ columns: [ROOTColumn], entries: Int, bytes aim: Int = 8 << 20) {
+    /// - Throws: `ROOTError` with code `damaged` if a column has fewer entries than the tree says, or baskets that take more than
+    ///   the file: there might be no end to the stretches.
+    public init(_ columns: [ROOTColumn], of tree: ROOTTree, bytes aim: Int = 8 << 20) throws(ROOTError) {
+        let entries = tree.entries, bytes = try tree.mostBytes(of: columns)
         guard entries > 0 else {
             (starts, worstBytes) = ([0, 0], 1 << 16)
             return
         }
-        let bytes = columns.reduce(0.0) { $0 + Double(max(0, $1.bytes)) }
-        let wanted = max(64, Int(min(Double(entries), Double(aim) / max(1e-3, bytes / Double(entries)))))
+        let wanted = Int(min(0x1p62, max(64, Double(aim) * Double(entries) / max(1, bytes))))
         var weights: [Int: Double] = [:]
         for column in columns {
             let starts = column.basketStarts

@@ -121,7 +121,7 @@ public struct ROOTBenchmark: Sendable {
         let work = try BareDecoding(columns, of: tree)
         let bareWhole = try work.run(copyingTo: .fresh)
         let sliced = try Self.measure { () throws(ROOTError) in
-            let slices = EntrySlices(columns, entries: tree.entries)
+            let slices = try EntrySlices(columns, of: tree)
             let shared = SharedBaskets(columns, slices: slices)
             for (first, end) in zip(slices.starts, slices.starts.dropFirst()) {
                 values = try tree.read(columns, entries: first..<end, using: scratch, sharing: shared)

@@ -9,6 +9,9 @@ struct CompressedBlock {
         case old
     }
 
+    /// How many times its compressed bytes a block of any codec can hold.
+    static let bestRatio = 32_768
+
     /// Bytes of a header: tag (2), method (1), compressed and uncompressed size (3 each).
     static let headerBytes = 9
 
@@ -70,7 +73,7 @@ struct CompressedBlock {
             switch codec {
             case .zlib, .old: 1_032
             case .lz4: 255
-            case .zstd: 32_768
+            case .zstd: Self.bestRatio
             case .lzma: 16_384
             }
         // At most 3 bytes of size: no overflow.
