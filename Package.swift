@@ -107,6 +107,7 @@ let package = Package(
             providers: [.apt(["libhdf5-dev"])]),
 
         .executableTarget(name: "training-loop", dependencies: ["Loader"], path: "examples/training-loop"),
+        .executableTarget(name: "read-root", dependencies: ["ROOTFile"], path: "examples/read-root"),
 
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(name: "Allocations", path: "Tests/Probe/Allocations"),

@@ -2,14 +2,16 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
+import awkward as ak
 import numpy as np
 import pytest
 import uproot
 import xxhash
 
-from conftest import BINARY
+from conftest import BINARY, ROOT
 
 DATA = pathlib.Path(os.environ.get("PANDO_DATA", "nowhere"))
 FILES = sorted(path for folder in ("root", "jetclass") for path in (DATA / folder).rglob("*.root"))
@@ -78,3 +80,28 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
         path.write_bytes(whole[:cut])
         done = subprocess.run([BINARY, "inspect", path], capture_output=True, text=True)
         assert done.returncode == 1 and "made.root" in done.stderr and "Fatal" not in done.stderr
+
+
+EXAMPLE = BINARY.parent / "read-root"
+
+
+def test_the_page_shows_the_example_as_it_is():
+    page = (ROOT / "docs/root.md").read_text()
+    shown = re.search(r"```swift\n(.*?)```", page, re.DOTALL).group(1)
+    assert shown == (ROOT / "examples/read-root/main.swift").read_text()
+
+
+@pytest.mark.skipif(not EXAMPLE.exists(), reason="the example is not built")
+def test_the_example_reads_several_files_as_one(tmp_path):
+    for part in range(2):
+        with uproot.recreate(tmp_path / f"events{part}.root") as file:
+            counts = np.arange(5) % 3
+            pt = ak.unflatten(np.arange(counts.sum(), dtype=np.float32) + 100 * part, counts)
+            file.mktree("Events", {"run": np.uint32, "Jet": "var * {pt: float32}"})
+            file["Events"].extend({"run": np.full(5, 297050 + part, np.uint32), "Jet": ak.zip({"pt": pt})})
+    done = subprocess.run([EXAMPLE, "events0.root", "events1.root"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[:4] == ["Events: 5 entries", "  run: uint32", "  nJet: int32", "  Jet_pt: float32[nJet]"]
+    hardest = ["0.0", "0.0", "2.0", "0.0", "3.0"]
+    assert lines[4:9] == [f"297050 {pt}" for pt in hardest]
+    assert lines[9:] == [f"297051 {pt}" for pt in ["0.0", "100.0", "102.0", "0.0", "103.0"]]

@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func `a file cut anywhere is told by its header`() throws {
-        for size in 0..<made.bytes.count {
+        for size in 0..<made.bytes.count where size < 300 || size % 17 == 0 {
             let error = try #require(Damaged(made, size: size).firstError())
             #expect(error.code == (size < 4 ? .notROOT : .truncated), "\(size): \(error)")
             #expect(size < 4 || error.isAt("header"), "\(size): \(error)")
@@ -120,7 +120,7 @@ import Testing
 
     @Test
     func
-        `each flipped bit of header, keys, directories and records ends in values or in an error with the file's name`()
+        `flipped bits of header, keys, directories and records end in values or in an error with the file's name`()
         throws
     {
         var places = Array(0..<64)
@@ -129,14 +129,15 @@ import Testing
         }
         places += made.place("t: payload")..<made.place("t: payload") + 400
         var refused = 0
-        for bit in Set(places).sorted().flatMap({ place in (0..<8).map { (place, $0) } }) {
+        // Of each byte two bits, others of the next one.
+        for bit in Set(places).sorted().flatMap({ [($0, $0 % 8), ($0, ($0 + 3) % 8)] }) {
             var bytes = made.bytes
             bytes[bit.0] ^= 1 << bit.1
             guard let error = try Damaged(bytes).firstError() else { continue }
             refused += 1
             #expect(error.file.hasSuffix("made.root") && !error.message.isEmpty, "\(bit): \(error)")
         }
-        #expect(refused > 1000)
+        #expect(refused > 500)
     }
 
     @Test func `what is no tree is refused by its class`() throws {
