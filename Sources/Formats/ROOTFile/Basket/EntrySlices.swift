@@ -5,14 +5,6 @@ public struct EntrySlices: Sendable {
     /// About how many bytes the values of the largest stretch take, with half of what `SharedBaskets` may hold beside it.
     public let worstBytes: Int
 
-    /// Cuts the entries of a tree that are to be read.
-    ///
-    /// - Throws: `ROOTError` with code `damaged` if a column has fewer entries than the tree says it has: there may be no end to these.
-    public init(_ columns: [ROOTColumn], of tree: ROOTTree, bytes aim: Int = 8 << 20) throws(ROOTError) {
-        _ = try tree.read(columns, entries: tree.entries..<tree.entries, using: ROOTScratch())
-        self.init(columns, entries: tree.entries, bytes: aim)
-    }
-
     /// Cuts the entries of a tree.
     ///
     /// - Parameters:
