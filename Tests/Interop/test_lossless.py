@@ -1,6 +1,7 @@
 """Whatever bits a file holds and whatever options are given: the same bits come back."""
 import json
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -64,6 +65,28 @@ def test_momenta_of_cms_with_energies_or_codes_of_others_come_back(tmp_path, mas
     assert storage(table)["px"] == "lattice"
     assert storage(table)["E" if masses == "other masses" else "pdgId"] == "plain"
     decode.assert_same_bits(decode.table_fields(table), from_h5(path, table))
+
+
+def test_momenta_without_a_lattice_come_back_with_their_sums(tmp_path):
+    """The schema of generated jets: nothing is narrowed, but the axis is there."""
+    random = np.random.default_rng(1)
+    rows, path = 500, tmp_path / "made.h5"
+    p = random.normal(size=(rows, 20, 4)).astype(np.float32)
+    p[..., 3] = np.sqrt((p[..., :3].astype(float) ** 2).sum(-1))
+    p[np.arange(20) >= random.integers(0, 21, rows)[:, None]] = 0
+    with h5py.File(path, "w") as file:
+        file["event_info"] = np.stack([np.zeros(rows), np.zeros(rows), np.arange(rows)], 1).astype(np.int64)
+        file["jet_kinematics"] = random.normal(size=(rows, 4)).astype(np.float32)
+        file["PFCands"] = p
+    table = whole(proven(tmp_path / "out.pando", [path], "--schema", "generated"))
+    assert set(storage(table).values()) == {"plain"} and "x_pos" not in table.column_names
+    decode.assert_same_bits(decode.table_fields(table), from_h5(path, table))
+    x, y, z, energy = p.astype(float).sum(1).T
+    pt = np.hypot(x, y)
+    assert np.allclose(table["sum_pt"], pt, rtol=1e-6)
+    assert np.allclose(table["sum_eta"], np.arcsinh(np.divide(z, pt, out=np.zeros_like(z), where=pt > 0)), rtol=1e-5, atol=1e-6)
+    assert np.allclose(table["sum_mass"], np.sqrt(np.maximum(0, energy**2 - x**2 - y**2 - z**2)), rtol=1e-4, atol=1e-3)
+    assert run("inspect", tmp_path / "out.pando", "--rows", "0")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 2047, 2048, 2049, 4097])

@@ -88,6 +88,32 @@ import Torch
         #expect(again.rows == 420 && again.constituents == catalogue.constituents)
     }
 
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: Package.tool), "the tool is not built"))
+    func `the tool looks at, verifies and exports tokens and jets`() throws {
+        let directory = try TemporaryDirectory(inMemory: true), tokenizer = try TokenSamples.tokenizer()
+        let (jets, tokens, back) = (
+            directory.file("jets.pando"), directory.file("tokens.pando"), directory.file("back.pando")
+        )
+        _ = try TokenSamples.jets(jets)
+        _ = try TokenDatasetWriter(
+            dataset: jets, output: tokens, tokenizer: tokenizer, features: TokenSamples.features()
+        ).run()
+        _ = try Self.writer(back, tokenizer).reconstruct(tokens: tokens)
+        for (path, column) in [(tokens, "code"), (back, "sum_mass")] {
+            let inspected = try Run(["inspect", path])
+            #expect(inspected.status == 0 && inspected.output.contains(column), "\(inspected.errors)")
+            let jet = try Run(["inspect", path, "--rows", "3"])
+            #expect(jet.status == 0 && jet.output.contains("row 3"), "\(jet.errors)")
+            let verified = try Run(["verify", "--lossless", path])
+            #expect(verified.status == 0, "\(verified.errors)")
+            let exported = try Run(["export", path, directory.file("out"), "--quiet"])
+            #expect(exported.status == 0 && exported.errors.isEmpty, "\(exported.errors)")
+        }
+        // Named after what they were made of.
+        let files = try FileManager.default.contentsOfDirectory(atPath: directory.file("out")).sorted()
+        #expect(files == ["jets.h5", "tokens.h5"])
+    }
+
     @Test func `stopped and begun again, it ends with the same bytes`() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         let tokenizer = try TokenSamples.tokenizer(), model = try Self.model()

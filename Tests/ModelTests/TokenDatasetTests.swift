@@ -30,6 +30,7 @@ enum TokenSamples {
     static func jets(_ path: String) throws -> Catalogue {
         var options = ConversionOptions()
         options.batchRows = 200
+        options.splits = [("train", 0.3), ("val", 0.7)]
         return try Converter(
             inputs: [Package.sample], output: path, schema: SourceSchema(named: "aspen-open-jets"), options: options
         ).run()
