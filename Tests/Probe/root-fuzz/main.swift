@@ -10,9 +10,9 @@ import Synchronization
 import TestSupport
 
 /// Memory that is always allowed: contexts of codecs and small change; and what liblzma may take for a stream.
-let fixedMemory = 2 << 20, memoryForLZMA = 80 << 20
+let fixedMemory = 1 << 20, memoryForLZMA = 80 << 20
 /// Memory that is allowed for each byte of the file.
-let memoryPerByte = 64
+let memoryPerByte = 32
 /// Seconds of processor time that a mutant may take.
 let mostSeconds = 10.0
 
