@@ -14,7 +14,7 @@ enum Statistics {
         case .float32: floats(bytes.bindMemory(to: Float.self))
         case .float16: halves(bytes, scratch ?? AlignedBuffer())
         case .float64: doubles(bytes.bindMemory(to: Double.self))
-        case .int8: integers(bytes.bindMemory(to: Int8.self))
+        case .int8: codes(bytes.bindMemory(to: Int8.self))
         case .int16: integers(bytes.bindMemory(to: Int16.self))
         case .int32: integers(bytes.bindMemory(to: Int32.self))
         case .int64: integers(bytes.bindMemory(to: Int64.self))
@@ -46,6 +46,18 @@ enum Statistics {
         let floats = scratch.elements(Float.self, count: values.count)
         pando_widen_half(values.count, values.baseAddress, floats.baseAddress)
         return self.floats(UnsafeBufferPointer(floats))
+    }
+
+    private static func codes(_ values: UnsafeBufferPointer<Int8>) -> ColumnStatistics {
+        var found = ColumnStatistics()
+        found.count = values.count
+        guard !values.isEmpty else { return found }
+        var low: Int8 = 0, high: Int8 = 0, sum: Int64 = 0
+        pando_statistics_int8(values.count, values.baseAddress, &low, &high, &sum)
+        found.minimum = Double(low)
+        found.maximum = Double(high)
+        found.sum = Double(sum)
+        return found
     }
 
     private static func doubles(_ values: UnsafeBufferPointer<Double>) -> ColumnStatistics {

@@ -87,6 +87,9 @@ void pando_narrow_int8(size_t n, const float *in, int8_t *out, uint32_t *mismatc
     PICK(narrow_int8, n, in, out, mismatch, bit);
 }
 void pando_widen_half(size_t n, const uint16_t *in, float *out) { PICK(widen_half, n, in, out); }
+void pando_statistics_int8(size_t n, const int8_t *in, int8_t *minimum, int8_t *maximum, int64_t *sum) {
+    PICK(statistics_int8, n, in, minimum, maximum, sum);
+}
 void pando_statistics(size_t n, const float *in, float *minimum, float *maximum, double *sum, size_t *not_finite) {
     PICK(statistics, n, in, minimum, maximum, sum, not_finite);
 }

@@ -77,6 +77,8 @@ size_t pando_count_mismatches(size_t n, const uint32_t *mismatch);
 /// Sums of px, py, pz, E in double for each jet, constituent by constituent in stored order; `sums` has 4 numbers a jet.
 void pando_sum_momenta(size_t jets, const int32_t *offsets, const float *px, const float *py, const float *pz,
                        const float *energy, double *sums);
+/// Minimum, maximum and sum of at least one value.
+void pando_statistics_int8(size_t n, const int8_t *in, int8_t *minimum, int8_t *maximum, int64_t *sum);
 /// Minimum, maximum and sum of the finite values, and how many are not finite.
 void pando_statistics(size_t n, const float *in, float *minimum, float *maximum, double *sum, size_t *not_finite);
 /// destination ^= source.
