@@ -56,7 +56,7 @@ let package = Package(
         // Rooms, top to bottom; arrows go down only (docs/architecture.md).
         .target(
             name: "Convert",
-            dependencies: ["Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Kernels", "Support", "CDeflate", "CZstd"],
+            dependencies: ["Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Kernels", "Support", "CDeflate"],
             resources: [.embedInCode("Resources")]
         ),
         .target(name: "Loader", dependencies: ["Shards", "ArrowIPC", "Kernels", "Support"]),

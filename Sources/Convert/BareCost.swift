@@ -1,6 +1,5 @@
 import ArrowIPC
 import CDeflate
-import CZstd
 import Foundation
 import HDF5File
 import ROOTFile
@@ -43,10 +42,10 @@ struct BareCost {
     /// The baskets of each input that is a ROOT file.
     private let trees: [BareDecoding]
     private let dataset: Dataset
-    private let level: Int
+    private let compression: BodyCompression
 
     /// Looks up the chunks of the inputs; `dataset` is what they were converted to.
-    init(inputs: [String], schema: SourceSchema, options: ConversionOptions, dataset: Dataset, level: Int) throws {
+    init(inputs: [String], schema: SourceSchema, options: ConversionOptions, dataset: Dataset) throws {
         var chunks: [Chunk] = [], trees: [BareDecoding] = []
         for (number, path) in inputs.enumerated() {
             guard schema.format == .hdf5 else {
@@ -64,7 +63,7 @@ struct BareCost {
         self.chunks = chunks
         self.trees = trees
         self.dataset = dataset
-        self.level = level
+        compression = options.compression(of: schema)
     }
 
     private static func chunks(of dataset: HDF5Dataset, input: Int) throws -> [Chunk] {
@@ -153,15 +152,23 @@ struct BareCost {
         let total = Monitor(Pass())
         let next = Monitor(0)
         try WorkerThreads.run(threads) { _ in
-            let compressor = try Compressor(level: level)
+            let frames: ZstdFrames, target = AlignedBuffer()
+            if case .zstd(let level) = compression {
+                frames = try ZstdFrames(level: level)
+            } else {
+                frames = try .tuned()
+            }
             let reader = dataset.makeReader(), decoder = BodyDecoder()
             var pass = Pass()
             while let number = next.update({ $0 < dataset.batchCount ? ($0, $0 += 1).0 : nil }) {
                 let buffers = try Self.buffers(of: reader.read(number), decoder)
                 let start = StageTimes.Time.ofThread
-                for (memory, count) in buffers {
+                for (memory, count, type) in buffers {
                     pass.bytesIn += count
-                    pass.bytesOut += try compressor.compress(memory.bytes(count))
+                    target.reserve(ZstdFrames.bound(count))
+                    pass.bytesOut += try frames.compress(
+                        memory.bytes(count), as: type,
+                        to: UnsafeMutableRawBufferPointer(start: target.base, count: target.capacity))
                 }
                 pass.time.add(StageTimes.Time.ofThread.since(start))
             }
@@ -173,46 +180,24 @@ struct BareCost {
     /// The buffers of a record batch, each once, decoded.
     private static func buffers(
         of batch: RecordBatch, _ decoder: BodyDecoder
-    ) throws -> [(memory: AlignedBuffer, count: Int)] {
+    ) throws -> [(memory: AlignedBuffer, count: Int, type: ArrowType?)] {
         var seen: Set<Int> = []
-        var buffers: [(AlignedBuffer, Int)] = []
+        var buffers: [(AlignedBuffer, Int, ArrowType?)] = []
         for index in batch.schema.fields.indices {
             let column = try batch.column(index)
-            for buffer in [column.offsets, column.values].compactMap({ $0 })
-            where buffer.byteCount > 0 && seen.insert(buffer.storedRange.lowerBound).inserted {
+            var type: ArrowType? = batch.schema.fields[index].type
+            if case .list(let element)? = type { type = element }
+            for (buffer, type) in [(column.offsets, nil), (column.values, type)] {
+                guard let buffer, buffer.byteCount > 0,
+                    seen.insert(buffer.storedRange.lowerBound).inserted
+                else { continue }
                 let memory = AlignedBuffer(capacity: buffer.byteCount)
                 try batch.decode(
                     buffer, into: UnsafeMutableRawBufferPointer(start: memory.base, count: buffer.byteCount),
                     using: decoder)
-                buffers.append((memory, buffer.byteCount))
+                buffers.append((memory, buffer.byteCount, type))
             }
         }
         return buffers
-    }
-
-    /// A context as the writer of shards sets it up.
-    private final class Compressor {
-        private let context: OpaquePointer
-        private let target = AlignedBuffer()
-
-        init(level: Int) throws {
-            guard let context = ZSTD_createCCtx() else {
-                throw ArrowError(.codec, message: "no memory for a Zstandard context")
-            }
-            ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
-            ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
-            self.context = context
-        }
-
-        deinit { ZSTD_freeCCtx(context) }
-
-        func compress(_ bytes: UnsafeRawBufferPointer) throws -> Int {
-            target.reserve(ZSTD_compressBound(bytes.count))
-            let count = ZSTD_compress2(context, target.base, target.capacity, bytes.baseAddress, bytes.count)
-            guard ZSTD_isError(count) == 0 else {
-                throw ArrowError(.codec, message: "Zstandard: \(String(cString: ZSTD_getErrorName(count)))")
-            }
-            return count
-        }
     }
 }

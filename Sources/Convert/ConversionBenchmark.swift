@@ -104,7 +104,7 @@ public struct ConversionBenchmark: Sendable {
     /// Runs all rounds.
     public func run() throws -> Report {
         guard repetitions > 0 else { throw ConvertError(.usage, file: directory, message: "no rounds to measure") }
-        guard case .zstd(let level) = options.compression else {
+        guard case .zstd = options.compression else {
             throw ConvertError(.usage, file: directory, message: "only conversions to Zstandard are measured")
         }
         let kept = "\(directory)/kept.pando"
@@ -112,7 +112,7 @@ public struct ConversionBenchmark: Sendable {
         let catalogue = try convert(to: kept).catalogue
         let peak = Self.peakBytes
         let bare = try BareCost(
-            inputs: inputs, schema: schema, options: options, dataset: Dataset(directory: kept), level: level)
+            inputs: inputs, schema: schema, options: options, dataset: Dataset(directory: kept))
         var rounds: [Round] = []
         var inflated = BareCost.Pass(), compressed = BareCost.Pass()
         for _ in 0..<repetitions {

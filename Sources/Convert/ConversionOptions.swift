@@ -50,6 +50,12 @@ public struct ConversionOptions: Sendable {
     /// The defaults.
     public init() {}
 
+    /// How shards are compressed: at the usual level tuned to types, but for those of HDF5 files, which keep the bytes that they
+    /// have always had.
+    func compression(of schema: SourceSchema) -> BodyCompression {
+        schema.format != .hdf5 && compression == .zstd(level: 3) ? .tunedZstd : compression
+    }
+
     /// What decides the result, as text.
     var decisive: [String: String] {
         var options = [
@@ -64,6 +70,7 @@ public struct ConversionOptions: Sendable {
         case .zstd(let level):
             options["codec"] = "zstd"
             options["level"] = "\(level)"
+        case .tunedZstd: options["codec"] = "tuned zstd"
         }
         if let task { options["task"] = "\(task.number)/\(task.count)" }
         if let limit { options["limit"] = "\(limit)" }

@@ -24,7 +24,8 @@ final class ConversionWorker {
         skipsBadInput = options.skipsBadInput
         assembler = BatchAssembler(encoding: layout.encoding, schema: schema)
         encoder = try BatchEncoder(
-            layout: layout, compression: options.compression, sharesOffsets: options.sharesOffsets, metadata: metadata,
+            layout: layout, compression: options.compression(of: schema), sharesOffsets: options.sharesOffsets,
+            metadata: metadata,
             splits: splits, slots: slots, clock: clock)
         columns = JetColumns(fields: layout.encoding.fields)
     }

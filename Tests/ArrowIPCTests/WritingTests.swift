@@ -2,7 +2,9 @@ import ArrowIPC
 import Support
 import Testing
 
-private let compressions: [BodyCompression] = [.none, .lz4, .zstd(level: 3), .zstd(level: -5), .zstd(level: 12)]
+private let compressions: [BodyCompression] = [
+    .none, .lz4, .zstd(level: 3), .zstd(level: -5), .zstd(level: 12), .tunedZstd,
+]
 
 @Suite struct WritingTests {
     @Test("Every type comes back through every codec", arguments: compressions, [0, 1, 7, 8, 65, 1000])
@@ -31,6 +33,34 @@ private let compressions: [BodyCompression] = [.none, .lz4, .zstd(level: 3), .zs
                 }
             }
         }
+    }
+
+    @Test("Tuned to types frames are others, and no larger")
+    func tuning() throws {
+        // Impact parameters: as many nothings as numbers.
+        var random = SeededGenerator(seed: 7)
+        let floats = (0..<60_000).map { _ in
+            random.next() % 2 == 0 ? Float(0) : Float(bitPattern: UInt32(random.next() % 0x0200_0000) + 0x3c00_0000)
+        }
+        let codes = (0..<60_000).map { _ in Int8(truncatingIfNeeded: (random.next() % 8) * (random.next() % 3)) }
+        func frame<T>(_ values: [T], _ frames: ZstdFrames, as type: ArrowType?) throws -> [UInt8] {
+            try values.withUnsafeBytes { bytes in
+                var target = [UInt8](repeating: 0, count: ZstdFrames.bound(bytes.count))
+                let count = try target.withUnsafeMutableBytes { try frames.compress(bytes, as: type, to: $0) }
+                return Array(target.prefix(count))
+            }
+        }
+        func compare<T>(_ values: [T], as type: ArrowType) throws {
+            let plain = try frame(values, ZstdFrames(level: 3), as: type)
+            #expect(plain == (try frame(values, ZstdFrames(level: 3), as: nil)))
+            #expect(plain == (try frame(values, .tuned(), as: nil)))
+            let tuned = try frame(values, .tuned(), as: type)
+            #expect(
+                plain != tuned && Double(tuned.count) < 1.01 * Double(plain.count), "\(tuned.count), \(plain.count)")
+        }
+        try compare(floats, as: .float32)
+        try compare(codes, as: .int8)
+        try compare(floats.map(Float16.init), as: .float16)
     }
 
     @Test("A batch can be read from its message alone")

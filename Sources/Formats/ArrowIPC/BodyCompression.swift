@@ -1,5 +1,4 @@
 import CLZ4
-import CZstd
 
 /// How the buffers of a record batch are compressed.
 public enum BodyCompression: Hashable, Sendable {
@@ -9,13 +8,15 @@ public enum BodyCompression: Hashable, Sendable {
     case lz4
     /// Zstandard frames with content size and checksum, at a level that libzstd knows (negative ones are fast).
     case zstd(level: Int)
+    /// The same at level 3, with parameters that fit the types of values (`ZstdFrames`).
+    case tunedZstd
 
     /// The number in the metadata.
     var codec: Int8? {
         switch self {
         case .none: nil
         case .lz4: ArrowFormat.Codec.lz4
-        case .zstd: ArrowFormat.Codec.zstd
+        case .zstd, .tunedZstd: ArrowFormat.Codec.zstd
         }
     }
 }
@@ -25,7 +26,7 @@ final class BodyCompressor {
     private enum Engine {
         case none
         case lz4(LZ4F_preferences_t)
-        case zstd(OpaquePointer)
+        case zstd(ZstdFrames)
     }
 
     private let engine: Engine
@@ -37,23 +38,9 @@ final class BodyCompressor {
             var preferences = LZ4F_preferences_t()
             preferences.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
             engine = .lz4(preferences)
-        case .zstd(let level):
-            guard level >= Int(ZSTD_minCLevel()), level <= Int(ZSTD_maxCLevel()) else {
-                throw ArrowError(
-                    .invalid, message: "Zstandard has no level \(level): \(ZSTD_minCLevel()) to \(ZSTD_maxCLevel())")
-            }
-            guard let context = ZSTD_createCCtx() else {
-                throw ArrowError(.codec, message: "no memory for a Zstandard context")
-            }
-            ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, Int32(level))
-            ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
-            ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1)
-            engine = .zstd(context)
+        case .zstd(let level): engine = .zstd(try ZstdFrames(level: level))
+        case .tunedZstd: engine = .zstd(try ZstdFrames.tuned())
         }
-    }
-
-    deinit {
-        if case .zstd(let context) = engine { ZSTD_freeCCtx(context) }
     }
 
     /// The most bytes that `store` writes for a buffer of `count` bytes.
@@ -62,12 +49,15 @@ final class BodyCompressor {
         switch engine {
         case .none: return count
         case .lz4(var preferences): return ArrowFormat.prefixSize + LZ4F_compressFrameBound(count, &preferences)
-        case .zstd: return ArrowFormat.prefixSize + ZSTD_compressBound(count)
+        case .zstd: return ArrowFormat.prefixSize + ZstdFrames.bound(count)
         }
     }
 
     /// Writes a buffer as the body holds it and returns how many bytes that took.
-    func store(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawBufferPointer) throws(ArrowError) -> Int {
+    /// - Parameter type: Of its values; nil for other content.
+    func store(
+        _ source: UnsafeRawBufferPointer, as type: ArrowType?, to target: UnsafeMutableRawBufferPointer
+    ) throws(ArrowError) -> Int {
         guard source.count > 0, let start = target.baseAddress else { return 0 }
         // Never the raw form (-1), even where a frame is larger than its content: raw bytes carry no checksum.
         let frame = start + ArrowFormat.prefixSize
@@ -83,11 +73,9 @@ final class BodyCompressor {
             guard LZ4F_isError(written) == 0 else {
                 throw ArrowError(.codec, message: "LZ4: \(String(cString: LZ4F_getErrorName(written)))")
             }
-        case .zstd(let context):
-            written = ZSTD_compress2(context, frame, room, source.baseAddress, source.count)
-            guard ZSTD_isError(written) == 0 else {
-                throw ArrowError(.codec, message: "Zstandard: \(String(cString: ZSTD_getErrorName(written)))")
-            }
+        case .zstd(let frames):
+            written = try frames.compress(
+                source, as: type, to: UnsafeMutableRawBufferPointer(start: frame, count: room))
         }
         target.storeBytes(of: Int64(source.count).littleEndian, as: Int64.self)
         return ArrowFormat.prefixSize + written

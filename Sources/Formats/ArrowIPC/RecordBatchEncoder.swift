@@ -79,7 +79,7 @@ public final class RecordBatchEncoder {
                 var end = metadataLength
                 for index in plan.sources.indices {
                     let room = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[end...])
-                    let stored = try compressor.store(plan.sources[index], to: room)
+                    let stored = try compressor.store(plan.sources[index], as: plan.types[index], to: room)
                     plan.ranges[index] = (offset: end - metadataLength, length: stored)
                     let padded = ArrowFormat.padded(stored)
                     UnsafeMutableRawBufferPointer(rebasing: room[stored..<padded]).initializeMemory(
@@ -123,6 +123,8 @@ private struct BatchPlan {
     var nodeLengths: [Int] = []
     /// What the body holds, each once.
     var sources: [UnsafeRawBufferPointer] = []
+    /// The type of each source's values; nil of offsets and texts.
+    var types: [ArrowType?] = []
     /// Where each source lies in the body, once it is there.
     var ranges: [(offset: Int, length: Int)] = []
     /// For each buffer of the metadata the source it names; nil for the absent validity.
@@ -174,17 +176,18 @@ private struct BatchPlan {
             users[source, default: 0] += 1
             nodeLengths.append(last)
             buffers.append(nil)
-            columnSources.append([source, append(values)])
+            columnSources.append([source, append(values, element)])
         case (let type, .values(let values)) where type.isPrimitive:
             try Self.check(values, holds: type.byteCount(of: rows), address)
-            columnSources.append([append(values)])
+            columnSources.append([append(values, type)])
         default:
             throw address.error(.invalid, "the buffers are not those of the type \(field.type)")
         }
     }
 
-    private mutating func append(_ source: UnsafeRawBufferPointer) -> Int {
+    private mutating func append(_ source: UnsafeRawBufferPointer, _ type: ArrowType? = nil) -> Int {
         sources.append(source)
+        types.append(type)
         buffers.append(sources.count - 1)
         return sources.count - 1
     }
