@@ -1,9 +1,13 @@
 // Reads ROOT files without ROOT: read-root FILE... shows the trees of the first file, and of the tree Events in all of them, one
 // after the other, the run and the hardest jet of each event.
+import Glibc
 import ROOTFile
 
 let paths = Array(CommandLine.arguments.dropFirst())
-guard let first = paths.first else { fatalError("usage: read-root FILE...") }
+guard let first = paths.first else {
+    print("usage: read-root FILE...")
+    exit(64)
+}
 
 // What is in a file. Opening parses no branch; listing them all does.
 let file = try ROOTFile(path: first)
