@@ -28,6 +28,11 @@ def omnijet(*arguments, status=0, **options):
     return done.stdout + done.stderr
 
 
+def result(*arguments):
+    """What a command prints as JSON on stdout; warnings may stand on stderr."""
+    return json.loads(omnijet(*arguments).splitlines()[0])
+
+
 @pytest.fixture(scope="module")
 def jets(tmp_path_factory):
     path = tmp_path_factory.mktemp("omnijet") / "jets.pando"
@@ -66,14 +71,14 @@ def test_a_training_that_is_killed_ends_with_the_same_bits(jets, tmp_path):
 
 def test_a_training_learns_and_says_how(jets, tmp_path):
     settings = ["epochs=8", "epochSteps=20", "tokenizer.width=32", "tokenizer.heads=4", "tokenizer.codes=128"]
-    out = json.loads(omnijet("tokenizer", "train", *command(jets, tmp_path / "run", *settings), "--quiet", "--json"))
+    out = result("tokenizer", "train", *command(jets, tmp_path / "run", *settings), "--quiet", "--json")
     assert out["reason"] == "finished" and out["steps"] == 160
     lines = metrics(tmp_path / "run")
     losses = [line["validation"] for line in lines if "validation" in line]
     assert min(losses) < 0.6 * losses[0] and out["best"] == min(losses)
     page = omnijet("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500)
     assert "part_pt" in page and "perplexity" in page
-    found = json.loads(omnijet("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500, "--json"))
+    found = result("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500, "--json")
     resolution = {part["feature"]: part["rms"] for part in found["resolutions"]}
     # The features themselves spread by about 0.25.
     assert resolution["part_etarel"] < 0.15 and resolution["part_phirel"] < 0.15
@@ -135,7 +140,7 @@ def train(task, configuration, directory, folder, *settings):
     path = folder / f"{directory}.json"
     path.write_text(json.dumps(configuration))
     words = [*task, path, "--run", folder / directory, "--quiet", "--json", *settings]
-    return json.loads(omnijet(*words))
+    return result(*words)
 
 
 def test_from_jets_to_generated_jets(jets, tmp_path):
@@ -194,5 +199,5 @@ def test_from_jets_to_generated_jets(jets, tmp_path):
 
 
 def test_the_benchmark_runs():
-    found = json.loads(omnijet("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--json"))
+    found = result("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--json")
     assert found["training"]["jetsPerSecond"] > 0 and found["generation"]["rows"] > 0
