@@ -224,15 +224,17 @@ public final class ROOTTree: Sendable {
     func mostBytes(of columns: [ROOTColumn]) throws(ROOTError) -> Double {
         // Of no entries nothing is read, but all of them must be there.
         _ = try read(columns, entries: entries..<entries, using: ROOTScratch())
-        do throws(ROOTError) { try checkBytes(of: columns, 0..<entries) } catch {
+        do throws(ROOTError) {
+            var sum = 0.0
+            try checkBytes(of: columns, 0..<entries)
+            for column in columns {
+                let stored = try storedBytes(of: column, 0..<entries)
+                sum += min(Double(max(0, column.bytes)), Double(stored) * Double(CompressedBlock.bestRatio))
+            }
+            return sum
+        } catch {
             throw error.inside("tree \(name)", file: file.path)
         }
-        var sum = 0.0
-        for column in columns {
-            let stored = try column.baskets.storedBytes(0..<column.baskets.count, fileSize: file.input.size)
-            sum += min(Double(max(0, column.bytes)), Double(stored) * Double(CompressedBlock.bestRatio))
-        }
-        return sum
     }
 
     /// Throws if the baskets of some columns together take more bytes than the file has: then they lie on each other, and what is
@@ -240,18 +242,23 @@ public final class ROOTTree: Sendable {
     private func checkBytes(of columns: [ROOTColumn], _ wanted: Range<Int>) throws(ROOTError) {
         var stored = 0, seen: Set<Int> = []
         for column in columns where seen.insert(column.slot).inserted {
-            do throws(ROOTError) {
-                stored += try column.baskets.storedBytes(
-                    column.baskets.numbers(overlapping: wanted), fileSize: file.input.size)
-                guard stored <= file.input.size + record.payload.count else {
-                    throw ROOTError(
-                        .damaged,
-                        message: "its baskets and those of the branches before it take more bytes than the file has",
-                        advice: ByteCursor.advice)
-                }
-            } catch {
-                throw error.inside("branch \(column.name)")
+            stored += try storedBytes(of: column, wanted)
+            guard stored <= file.input.size + record.payload.count else {
+                throw ROOTError(
+                    .damaged, place: "branch \(column.name)",
+                    message: "its baskets and those of the branches before it take more bytes than the file has",
+                    advice: ByteCursor.advice)
             }
+        }
+    }
+
+    /// Bytes that the baskets of some entries take in the file or in the tree's record.
+    private func storedBytes(of column: ROOTColumn, _ wanted: Range<Int>) throws(ROOTError) -> Int {
+        do throws(ROOTError) {
+            return try column.baskets.storedBytes(
+                column.baskets.numbers(overlapping: wanted), fileSize: file.input.size)
+        } catch {
+            throw error.inside("branch \(column.name)")
         }
     }
 
