@@ -78,7 +78,10 @@ import Testing
         let command = try arguments(directory, output: output, copies: 24)
         let first = try Run.start(command)
         while first.process.isRunning, !Directory.exists("\(output)/shards") { usleep(2000) }
+        // However slowly the second one starts, the first is still at work.
+        kill(first.process.processIdentifier, SIGSTOP)
         let second = try Run(command)
+        kill(first.process.processIdentifier, SIGCONT)
         #expect(second.status == 1)
         #expect(second.errors.contains("is writing here"))
         #expect(first.finish().status == 0)
