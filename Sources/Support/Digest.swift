@@ -15,7 +15,7 @@ public struct Digest: Hashable, Sendable {
 
     /// The digest of some bytes.
     public init(of bytes: UnsafeRawBufferPointer) {
-        value = XXH3_64bits(bytes.baseAddress, bytes.count)
+        value = pando_xxh3(bytes.baseAddress, bytes.count)
     }
 
     /// The digest of an array's bytes.
@@ -75,7 +75,7 @@ public struct StreamingDigest: ~Copyable {
     /// Feeds more bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         guard let state, let base = bytes.baseAddress else { return }
-        XXH3_64bits_update(state, base, bytes.count)
+        pando_xxh3_update(state, base, bytes.count)
     }
 
     /// The digest of all bytes so far; more may follow.
