@@ -79,7 +79,7 @@ final class BatchEncoder {
             constituents: count,
             keys: layout.keys.map { KeyRanges.range(of: fields[$0.field].type, columns.bytes(of: $0.field)) },
             statistics: layout.contents.indices.map { statistics($0, columns) }, exceptions: exceptions,
-            fullJets: fullJets(columns), splitRows: splitRows(columns))
+            fullJets: fullJets(columns), emptyJets: emptyJets(columns), splitRows: splitRows(columns))
     }
 
     private func narrow(
@@ -252,6 +252,11 @@ final class BatchEncoder {
         guard slots > 0 else { return 0 }
         let offsets = columns.offsetNumbers
         return (0..<columns.rows).reduce(0) { $0 + (Int(offsets[$1 + 1] - offsets[$1]) >= slots ? 1 : 0) }
+    }
+
+    private func emptyJets(_ columns: JetColumns) -> Int {
+        let offsets = columns.offsetNumbers
+        return (0..<columns.rows).reduce(0) { $0 + (offsets[$1 + 1] == offsets[$1] ? 1 : 0) }
     }
 
     private func splitRows(_ columns: JetColumns) -> [Int] {

@@ -145,4 +145,6 @@ public struct ShardRecord: Codable, Sendable, Equatable {
     public var exceptions: [Int]
     /// Jets that fill all slots of the source.
     public var fullJets: Int
+    /// Jets without constituents; nil: written by a program that did not count them.
+    public var emptyJets: Int?
 }

@@ -92,7 +92,8 @@ extension Catalogue {
         let statistics = columns.compactMap(\.statistics).flatMap { [$0.count, $0.notFinite] }
         let inputs = provenance.inputs.flatMap { [$0.bytes, $0.rows, $0.firstRow, $0.rowsTaken] }
         let numbers =
-            [rows, constituents, bytes, fullJets, index.bytes] + parity.map(\.bytes) + columns.map(\.bytes)
+            [rows, constituents, bytes, fullJets, emptyJets ?? 0, index.bytes] + parity.map(\.bytes)
+            + columns.map(\.bytes)
             + shards.flatMap { [$0.bytes, $0.rows, $0.batches, $0.sourceOffset, $0.head.bytes, $0.tail.bytes] }
             + statistics + inputs + (splits?.parts.map(\.rows) ?? []) + cutFlow.map(\.passed) + Array(exceptions.values)
             + missing.flatMap { [$0.firstRow ?? 0, $0.rows ?? 0] }

@@ -48,6 +48,8 @@ public struct Catalogue: Codable, Sendable {
     public var remarks: [String]?
     /// Jets that have as many constituents as the source has slots, and so may have been cut by its producer.
     public var fullJets: Int
+    /// Jets without constituents, which no model can take; nil in datasets of programs that did not count them.
+    public var emptyJets: Int?
     /// Exceptions by constituent field: values that narrowing does not give back and that are kept beside.
     public var exceptions: [String: Int]
     /// XXH3-64 over the content digests of all record batches: identifies the jets, whatever the compression.

@@ -48,6 +48,9 @@ enum CatalogueFiles {
             splits: splits, provenance: closing.provenance, cutFlow: closing.cutFlow,
             missing: closing.missing + records.flatMap(\.gaps), generator: closing.generator,
             remarks: closing.remarks.isEmpty ? nil : closing.remarks, fullJets: records.reduce(0) { $0 + $1.fullJets },
+            emptyJets: records.reduce(Optional(0)) { sum, record in
+                sum.flatMap { sum in record.emptyJets.map { sum + $0 } }
+            },
             exceptions: Dictionary(
                 uniqueKeysWithValues: names.enumerated().map { index, name in
                     (

@@ -122,6 +122,7 @@ public struct DatasetMerger: Sendable {
         merged.constituents += other.constituents
         merged.bytes += other.bytes
         merged.fullJets += other.fullJets
+        merged.emptyJets = merged.emptyJets.flatMap { own in other.emptyJets.map { own + $0 } }
         merged.missing += other.missing
         merged.exceptions.merge(other.exceptions) { $0 + $1 }
         merged.features = Array(Set(merged.features).union(other.features)).sorted()

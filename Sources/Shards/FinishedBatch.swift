@@ -21,6 +21,8 @@ public struct FinishedBatch: Sendable {
     public var exceptions: [Int]
     /// Jets that fill all slots of the source.
     public var fullJets: Int
+    /// Jets without constituents.
+    public var emptyJets: Int
     /// Jets in each split.
     public var splitRows: [Int]
     /// Rows of the inputs that should be here and are not.
@@ -29,7 +31,8 @@ public struct FinishedBatch: Sendable {
     /// A batch from its parts; the digests of the message's own parts are taken here, while its bytes are in the cache.
     public init(
         message: EncodedRecordBatch, digest: Digest, content: Digest, constituents: Int, keys: [KeyRange],
-        statistics: [ColumnStatistics], exceptions: [Int], fullJets: Int, splitRows: [Int], gaps: [Gap] = []
+        statistics: [ColumnStatistics], exceptions: [Int], fullJets: Int, emptyJets: Int,
+        splitRows: [Int], gaps: [Gap] = []
     ) {
         self.message = message
         parts = message.bytes.withUnsafeBytes { bytes in
@@ -42,6 +45,7 @@ public struct FinishedBatch: Sendable {
         self.statistics = statistics
         self.exceptions = exceptions
         self.fullJets = fullJets
+        self.emptyJets = emptyJets
         self.splitRows = splitRows
         self.gaps = gaps
     }

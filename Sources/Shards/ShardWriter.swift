@@ -40,7 +40,7 @@ final class ShardWriter {
                 file: "shards/\(name).arrow", bytes: 0, digest: Digest(value: 0), rows: 0, batches: 0, sourceOffset: 0,
                 head: empty, tail: empty),
             batches: [], parity: nil, statistics: schema.fields.map { _ in ColumnStatistics() },
-            columnBytes: schema.fields.map { _ in 0 }, gaps: [], exceptions: [], fullJets: 0)
+            columnBytes: schema.fields.map { _ in 0 }, gaps: [], exceptions: [], fullJets: 0, emptyJets: 0)
     }
 
     /// Appends a record batch.
@@ -61,6 +61,7 @@ final class ShardWriter {
         record.entry.batches += 1
         record.gaps += batch.gaps
         record.fullJets += batch.fullJets
+        record.emptyJets = record.emptyJets.map { $0 + batch.emptyJets }
         add(batch.exceptions, to: &record.exceptions)
         add(message.storedBytes, to: &record.columnBytes)
         for (column, found) in batch.statistics.enumerated() where column < record.statistics.count {

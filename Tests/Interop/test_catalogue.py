@@ -179,6 +179,7 @@ def test_columns_are_described_as_they_are(many):
         assert column["type"] == (f"list<{kind}>" if pa.types.is_list(field.type) else kind)
     counts, fields = decode.table_fields(table)
     assert catalogue["constituents"] == counts.sum() and catalogue["fullJets"] == (counts >= 150).sum()
+    assert catalogue["emptyJets"] == (counts == 0).sum()
     for column in catalogue["columns"]:
         if column["codec"] in ("exact", "narrow"):
             values, found = fields[column["name"]].astype(np.float64), column["statistics"]

@@ -102,6 +102,9 @@ struct InspectDataset {
                 "\(Format.counted(summary.fullJets, "jet")) with as many constituents as the source has room for: "
                     + "its producer may have left out softer ones")
         }
+        if summary.emptyJets > 0 {
+            Page.heading("\(Format.counted(summary.emptyJets, "jet")) without constituents")
+        }
         guard !summary.missing.isEmpty else { return }
         Page.heading("Missing")
         for gap in summary.missing {

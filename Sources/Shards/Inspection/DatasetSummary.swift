@@ -124,6 +124,8 @@ public struct DatasetSummary: Encodable, Sendable {
     public var remarks: [String]
     /// Jets that have as many constituents as the source has room for.
     public var fullJets: Int
+    /// Jets without constituents; 0 too where they were not counted.
+    public var emptyJets: Int
     public var missing: [Gap]
     public var shards: [ShardEntry]
     /// Columns whose ranges are in the index.
@@ -192,6 +194,7 @@ public struct DatasetSummary: Encodable, Sendable {
         generator = catalogue.generator
         remarks = catalogue.remarks ?? []
         fullJets = catalogue.fullJets
+        emptyJets = catalogue.emptyJets ?? 0
         missing = catalogue.missing
         shards = catalogue.shards
         keys = catalogue.keys
