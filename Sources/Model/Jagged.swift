@@ -27,4 +27,9 @@ public enum LossPositions: String, Codable, Sendable {
     case real
     /// Padded ones too, as in the original's releases.
     case released
+    /// Padded ones too, as in the original's first public version: its padded positions see all before them alike.
+    case firstPublic = "first-public"
+
+    /// Whether padded positions count.
+    public var countsPadding: Bool { self != .real }
 }

@@ -58,6 +58,20 @@ struct BackboneGoldenTests {
         }
     }
 
+    @Test func `padded positions of the first public version see all before them alike`() throws {
+        let model = try model(), batch = try batch(), length = try golden.integer("config", "max_sequence_len")
+        let expected = try golden.number("scalars", "first_public_version", "loss")
+        #expect(abs(try model.loss(batch, positions: .firstPublic).item() / expected - 1) < 5e-6)
+        let all = Jagged(lengths: Array(repeating: length, count: lengths.count))
+        let embeddings = try model.backbone.embeddings(
+            golden.tensor("in/input").reshape([all.rows]), all, visible: lengths, isPaddingUniform: true)
+        let logits = try embeddings.linear(
+            #require(model.parameters["head.fc1.weight"]), model.parameters["head.fc1.bias"]
+        )
+        let theirs = try golden.tensor("out/logits_first_public_version")
+        #expect(try relativeDifference(logits, theirs.reshape(logits.shape)) < 5e-6)
+    }
+
     @Test func `gradients of both losses are the original's`() throws {
         for (positions, prefix) in [(LossPositions.real, "grad_masked/"), (.released, "grad_released/")] {
             let model = try model()

@@ -77,6 +77,29 @@ struct OptimizerGoldenTests {
         }
     }
 
+    @Test func `steps of RAdam have the factors of the table`() throws {
+        let folder = try #require(Golden.folder)
+        let rows = try #require(Golden.json("\(folder)/ranger_rectification.json")["rows"] as? [[NSNumber]])
+        // With a gradient of 1, no eps to speak of and no slow weights a step is factor · m / √v, or factor · m while v is not used.
+        let settings = Self.ranger {
+            $0.centralises = .nothing
+            $0.eps = 1e-30
+            $0.lookahead = 1_000_000
+        }
+        let model = try Given(["p": Tensor.zeros([1])]), optimizer = try Optimizer(settings, model.parameters)
+        let one = ["p": try Tensor.full([rows.count, 1], 1)]
+        for row in rows {
+            let (step, smooth, factor) = (row[0].intValue, row[1].doubleValue, row[2].doubleValue)
+            try Torch.withoutGradients { try #require(model.parameters["p"]).fill(0) }
+            try model.pull(one, step - 1)
+            try optimizer.step(rate: 1, clip: nil)
+            let m = 1 - pow(settings.betas[0], Double(step)), v = 1 - pow(settings.betas[1], Double(step))
+            let expected = -factor * (smooth > 5 ? m / v.squareRoot() : m)
+            let found = try #require(model.parameters["p"]).item()
+            #expect(abs(found / expected - 1) < 2e-5, "step \(step): \(found), expected \(expected)")
+        }
+    }
+
     @Test func `schedules are the original's`() throws {
         let folder = try #require(Golden.folder)
         let schedules = try #require(Golden.json("\(folder)/schedules.json")["schedules"] as? [String: [String: Any]])

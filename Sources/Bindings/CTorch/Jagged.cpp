@@ -30,6 +30,7 @@ struct Attention {
     at::Tensor q, k, v;
     int64_t heads;
     bool causal;
+    bool uniform;
     double dropout;
 
     // Attention of some jets, padded to the longest; rows come back in the order of `jets`.
@@ -38,7 +39,8 @@ struct Attention {
         int64_t length = 0;
         for (int64_t jet : jets) length = std::max(length, offsets[jet + 1] - offsets[jet]);
         std::vector<int64_t> padded(count * length, offsets[jets[0]]), real;
-        auto seen = at::full({count, 1, 1, length}, 0.0, q.options().dtype(at::kFloat).requires_grad(false));
+        const auto plain = q.options().dtype(at::kFloat).requires_grad(false);
+        auto seen = at::zeros({count, 1, 1, length}, plain), asks = uniform ? at::zeros({count, 1, length, 1}, plain) : at::Tensor();
         float *bias = seen.data_ptr<float>();
         bool hides = false;
         for (int64_t i = 0; i < count; i++) {
@@ -46,6 +48,11 @@ struct Attention {
             for (int64_t t = 0; t < n; t++) {
                 padded[i * length + t] = first + t;
                 real.push_back(i * length + t);
+            }
+            if (uniform) {
+                // Scores of padded queries become equal; behind the causal mask real queries see no padding.
+                std::fill_n(asks.data_ptr<float>() + i * length, last, 1.0f);
+                continue;
             }
             // Behind a causal mask no real query sees what is behind the jet.
             for (int64_t t = (causal && last >= n) ? length : last; t < length; t++) {
@@ -59,6 +66,7 @@ struct Attention {
         };
         auto scores = at::bmm(split(q) * std::pow(static_cast<double>(depth), -0.5), split(k).transpose(1, 2));
         scores = scores.to(at::kFloat);
+        if (uniform) scores = (scores.reshape({count, heads, length, length}) * asks).reshape({count * heads, length, length});
         if (causal) {
             auto later = at::full({length, length}, never, scores.options().requires_grad(false)).triu(1);
             scores = scores + later;
@@ -73,11 +81,12 @@ struct Attention {
 }  // namespace
 
 int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *offsets, size_t jets, const int64_t *visible, int heads,
-                        int causal, double dropout, ct_tensor *out) {
+                        int causal, int uniform, double dropout, ct_tensor *out) {
     return make(out, [&] {
         const int64_t count = static_cast<int64_t>(jets), rows = ref(q).size(0);
         TORCH_CHECK(heads > 0 && ref(q).size(1) % heads == 0, "the width is no multiple of the heads");
         TORCH_CHECK(offsets[0] == 0 && offsets[count] == rows, "the jets do not cover the rows");
+        TORCH_CHECK(!uniform || (visible && causal), "only padding behind a causal mask can see uniformly");
         TORCH_CHECK(ref(k).sizes() == ref(q).sizes() && ref(v).sizes() == ref(q).sizes(), "q, k and v have other shapes");
         std::vector<int64_t> order;
         for (int64_t i = 0; i < count; i++) {
@@ -90,7 +99,7 @@ int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *of
             const int64_t n = offsets[a + 1] - offsets[a], m = offsets[b + 1] - offsets[b];
             return n != m ? n < m : a < b;
         });
-        const Attention attention{ref(q), ref(k), ref(v), heads, causal != 0, dropout};
+        const Attention attention{ref(q), ref(k), ref(v), heads, causal != 0, uniform != 0, dropout};
         std::vector<at::Tensor> parts;
         std::vector<int64_t> place(rows);
         int64_t done = 0;

@@ -25,13 +25,28 @@ int ct_clear_grad(ct_tensor t) {
     return guard([&] { ref(t).mutable_grad() = at::Tensor(); });
 }
 
+namespace {
+// In float64: libtorch 1.13 sums squares of float32 with relative errors of 3e-4 for two million of them. Eight sums at once, which the compiler
+// takes as vectors; their order does not depend on threads.
+double squares(const at::Tensor &gradient) {
+    const auto flat = gradient.to(at::kFloat).contiguous();
+    const float *x = flat.data_ptr<float>();
+    const int64_t count = flat.numel(), whole = count / 8 * 8;
+    double sums[8] = {0};
+    for (int64_t i = 0; i < whole; i += 8)
+        for (int64_t k = 0; k < 8; k++) sums[k] += static_cast<double>(x[i + k]) * x[i + k];
+    for (int64_t i = whole; i < count; i++) sums[i - whole] += static_cast<double>(x[i]) * x[i];
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+}  // namespace
+
 int ct_clip_grad_norm(const ct_tensor *parameters, size_t count, double most, double *norm) {
     return guard([&] {
         at::NoGradGuard no_grad;
         double sum = 0;
         for (size_t i = 0; i < count; i++) {
             const auto &gradient = ref(parameters[i]).grad();
-            if (gradient.defined()) sum += std::pow(gradient.norm().item().toDouble(), 2);
+            if (gradient.defined()) sum += gradient.device().is_cpu() ? squares(gradient) : std::pow(gradient.norm().item().toDouble(), 2);
         }
         *norm = std::sqrt(sum);
         const double factor = most > 0 ? most / (*norm + 1e-6) : 1;

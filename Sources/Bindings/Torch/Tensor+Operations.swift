@@ -134,7 +134,7 @@ extension Tensor {
     /// - Returns: [rows, width], heads one beside the other.
     public func jaggedAttention(
         keys: Tensor, values: Tensor, offsets: [Int], visible: [Int]? = nil, heads: Int, isCausal: Bool,
-        dropout: Double = 0
+        isPaddingUniform: Bool = false, dropout: Double = 0
     ) throws(TorchError) -> Tensor {
         guard offsets.count > 1, visible.map({ $0.count == offsets.count - 1 }) ?? true else {
             throw TorchError(
@@ -146,7 +146,7 @@ extension Tensor {
                 withNumbers(visible ?? []) { lengths, _ in
                     ct_jagged_attention(
                         handle, keys.handle, values.handle, begins, offsets.count - 1, visible == nil ? nil : lengths,
-                        Int32(heads), isCausal ? 1 : 0, dropout, out)
+                        Int32(heads), isCausal ? 1 : 0, isPaddingUniform ? 1 : 0, dropout, out)
                 }
             }
         }

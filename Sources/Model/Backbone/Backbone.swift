@@ -47,16 +47,17 @@ public final class Backbone {
     ///
     /// - Parameter visible: If given, only so many of the first positions of each jet are seen by others: the rest is padding that is
     ///   computed all the same, as the original does.
+    /// - Parameter isPaddingUniform: Whether that rest sees all positions before it alike, as in the original's first public version.
     /// - Throws: `ModelError` with code `input` if a token is not in the vocabulary.
     public func embeddings(
-        _ tokens: Tensor, _ jagged: Jagged, visible: [Int]? = nil, dropout: Double = 0
+        _ tokens: Tensor, _ jagged: Jagged, visible: [Int]? = nil, isPaddingUniform: Bool = false, dropout: Double = 0
     ) throws -> Tensor {
         try check(tokens)
         var x = try embedding.rows(tokens)
         for block in blocks {
             let attended = try block.query(x).jaggedAttention(
                 keys: block.key(x), values: block.value(x), offsets: jagged.offsets, visible: visible,
-                heads: configuration.heads, isCausal: true, dropout: dropout)
+                heads: configuration.heads, isCausal: true, isPaddingUniform: isPaddingUniform, dropout: dropout)
             x = try block.finish(x, attended)
         }
         return x

@@ -34,12 +34,14 @@ public final class GenerativeModel {
             return try crossEntropy(
                 backbone.embeddings(batch.inputs, batch.jagged, dropout: dropout), batch.targets,
                 weight: 1 / Double(rows), rows)
-        case .released:
+        case .released, .firstPublic:
             let length = configuration.length, jets = batch.jagged.jets
             guard jets > 0 else { throw ModelError(.input, message: "a batch without jets has no loss") }
             let inputs = try padded(batch.inputs, batch.jagged), targets = try padded(batch.targets, batch.jagged)
             let all = Jagged(lengths: Array(repeating: length, count: jets))
-            let embeddings = try backbone.embeddings(inputs, all, visible: batch.jagged.lengths, dropout: dropout)
+            let embeddings = try backbone.embeddings(
+                inputs, all, visible: batch.jagged.lengths, isPaddingUniform: positions == .firstPublic,
+                dropout: dropout)
             return try crossEntropy(embeddings, targets, weight: 1 / Double(all.rows), all.rows)
         }
     }

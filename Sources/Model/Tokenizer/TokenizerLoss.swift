@@ -40,7 +40,7 @@ extension Tokenizer {
         var toLatents = try (latents.detached() - found.codes).squared().sum()
         var toCodes = try (latents - found.codes.detached()).squared().sum()
         var count = jagged.rows
-        if positions == .released {
+        if positions.countsPadding {
             count = jagged.jets * padLength
             let padded = count - jagged.rows
             guard padded >= 0 else {
@@ -92,7 +92,7 @@ extension Tokenizer {
         latents: Tensor, codes: Tensor, _ jagged: Jagged, positions: LossPositions, padLength: Int,
         draws: Codebook.Draws = .init()
     ) throws {
-        guard positions == .released else {
+        guard positions.countsPadding else {
             return try codebook.keepUp(latents, codes, isReleased: false, draws: draws)
         }
         let (latent, code) = try Torch.withoutGradients { try paddedPosition() }

@@ -84,8 +84,9 @@ int ct_index_copy_(ct_tensor t, ct_tensor index, ct_tensor rows);  // along the 
 
 // Attention of `jets` stretches of rows: jet i has rows offsets[i] ..< offsets[i+1] of q, k, v [rows, width].
 // `visible` (may be NULL): only so many of the first keys of each jet can be seen. Causal: key j is seen from query t if j <= t.
+// Uniform: not keys beyond these are hidden, but queries beyond these see all keys up to their own alike.
 int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *offsets, size_t jets, const int64_t *visible, int heads,
-                        int causal, double dropout, ct_tensor *out);
+                        int causal, int uniform, double dropout, ct_tensor *out);
 // The sum over rows of weight[row] times the cross entropy of softmax(x weight' + bias) against targets, without logits of all rows at once.
 int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, ct_tensor *out);
 // For each row the lowest index of the nearest of the codes [codes, width], and its squared distance.
