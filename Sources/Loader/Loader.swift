@@ -152,7 +152,9 @@ public final class Loader: Sendable {
         return BatchIterator(running: RunningQueue(try makeQueue(epoch: state.epoch, first: state.step)), state: state)
     }
 
-    private func check(_ state: LoaderState) throws {
+    /// Whether a state is one of this loader.
+    /// - Throws: `LoaderError` with code `state` that names the difference if it is of another dataset or of other options.
+    public func check(_ state: LoaderState) throws {
         func fault(_ message: String) -> LoaderError {
             LoaderError(
                 .state, file: dataset.directory, message: message,

@@ -52,13 +52,20 @@ public final class Parameters {
     }
 
     /// What a load of weights found.
-    public struct LoadReport: Codable, Sendable, Equatable {
+    public struct LoadReport: Codable, Sendable, Equatable, CustomStringConvertible {
         /// Names that were taken over.
         public var loaded: [String] = []
         /// Names of the model that the weights do not have.
         public var missing: [String] = []
         /// Names of the weights that the model does not have.
         public var unexpected: [String] = []
+
+        /// Counts of all three, and the first names of what did not fit.
+        public var description: String {
+            func some(_ names: [String]) -> String { names.isEmpty ? "" : " (\(Parameters.some(names)))" }
+            return "\(loaded.count) tensors loaded, \(missing.count) missing\(some(missing)), "
+                + "\(unexpected.count) unexpected\(some(unexpected))"
+        }
     }
 
     /// Takes over weights by name.

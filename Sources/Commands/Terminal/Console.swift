@@ -19,6 +19,11 @@ package enum Console {
         write("\(program): warning: \(text)\n")
     }
 
+    /// One line, `pando: what`.
+    package static func note(_ text: String) {
+        write("\(program): \(text)\n")
+    }
+
     /// Text on stderr.
     package static func write(_ text: String) {
         FileHandle.standardError.write(Data(text.utf8))

@@ -33,10 +33,10 @@ struct TrainingArguments: ParsableArguments {
             throw ValidationError("the configuration is for \(configuration.task.rawValue)")
         }
         try Machinery.check()
-        let trainer = try Trainer(configuration, directory: run, threads: threads)
+        let trainer = try Trainer(
+            configuration, directory: run, threads: threads, remark: { Console.note($0) })
         let line = TrainingLine(isQuiet: quiet)
         trainer.progress = { line.show($0) }
-        trainer.remark = { Console.warning($0) }
         Interruption.listen()
         trainer.isInterrupted = { Interruption.isRequested }
         let outcome: Trainer.Outcome

@@ -109,13 +109,21 @@ struct FinetuneCommand: ParsableCommand {
         commandName: "finetune",
         abstract: "Go on with a backbone on other jets: to generate these, or to classify.",
         discussion: """
-            The task is the configuration's: pretrain for generation, classify for classes.
+            The task is the configuration's, or --task's: to generate (pretrain in configurations) or to classify.
 
             EXAMPLE
+              omnijet finetune configs/pretrain-small.json --run tuned --from backbone/best.safetensors --limit 1000
               omnijet finetune configs/classify-small.json --run classifier --from backbone/best.safetensors
             """)
 
+    /// What a fine-tuned model does.
+    enum Purpose: String, ExpressibleByArgument, CaseIterable {
+        case generate, classify
+    }
+
     @OptionGroup var arguments: TrainingArguments
+    @Option(help: "What the model is to do: generate or classify; default: as the configuration says.")
+    var task: Purpose?
     @Option(help: "The checkpoint to begin with, or scratch for random weights.")
     var from: String
     @Option(help: "Only the first so many jets of a random order; smaller sets lie within larger ones.")
@@ -125,6 +133,7 @@ struct FinetuneCommand: ParsableCommand {
 
     func run() throws {
         var overrides = ["from=\(from == "scratch" ? "" : from)"]
+        if let task { overrides.append("task=\(task == .classify ? "classify" : "pretrain")") }
         if let limit { overrides.append("data.limit=\(limit)") }
         if freezeBackbone { overrides.append("freezesBackbone=true") }
         try arguments.train([.pretrain, .classify], overrides: overrides)

@@ -47,6 +47,9 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var bestStep = 0
     /// Validations since then.
     public var waited = 0
+    /// The loss of the first step, and the mean of late ones.
+    public var firstLoss: Double?
+    public var lateLoss: Double?
     /// Where the loader is.
     public var loader: LoaderState
     /// Steps of each parameter.

@@ -43,13 +43,17 @@ struct GenerativeTask: TrainingTask {
         self.configuration = configuration
         model = try GenerativeModel(configuration.backbone)
         tokens = try TokenOrigin(configuration)
+        var remarks = tokens.remarks
         if !configuration.from.isEmpty {
             let checkpoint = try Checkpoint(path: configuration.from)
             try tokens.check(checkpoint, configuration.from)
-            _ = try model.parameters.load(checkpoint.weights, file: configuration.from)
+            let report = try model.parameters.load(checkpoint.weights, file: configuration.from)
+            remarks.append("\(configuration.from): \(report)")
         }
+        self.remarks = remarks
     }
 
+    let remarks: [String]
     var parameters: Parameters { model.parameters }
     var contents: LoaderContents { LoaderContents(columns: [TokenRows.column]) }
 
@@ -60,22 +64,24 @@ struct GenerativeTask: TrainingTask {
         return description
     }
 
-    private func parts(_ batch: Batch) throws -> [TokenBatch] {
+    private func parts(_ batch: Batch) throws -> (parts: [TokenBatch], empty: Int) {
         let all = try TokenRows.sequences(batch, stop: configuration.backbone.stop).sequences
-        return try stride(from: 0, to: all.count, by: configuration.part).map {
+        let parts = try stride(from: 0, to: all.count, by: configuration.part).map {
             try TokenBatch(
                 sequences: Array(all[$0..<min(all.count, $0 + configuration.part)]),
                 length: configuration.backbone.length)
         }
+        return (parts, batch.rows - all.count)
     }
 
     func learn(_ batch: Batch) throws -> BatchOutcome {
-        let parts = try parts(batch)
-        let isReleased = configuration.positions == .released
-        let all = parts.reduce(0) { $0 + (isReleased ? $1.jagged.jets : $1.jagged.rows) }
+        let (parts, empty) = try parts(batch)
+        let countsPadding = configuration.positions.countsPadding
+        let all = parts.reduce(0) { $0 + (countsPadding ? $1.jagged.jets : $1.jagged.rows) }
         var sum = BatchOutcome()
+        sum.empty = empty
         for part in parts {
-            let weight = Double(isReleased ? part.jagged.jets : part.jagged.rows)
+            let weight = Double(countsPadding ? part.jagged.jets : part.jagged.rows)
             let loss = try Torch.autocast(configuration.precision == .bfloat16) {
                 try model.loss(part, positions: configuration.positions, dropout: configuration.backbone.dropout)
             }
@@ -87,13 +93,15 @@ struct GenerativeTask: TrainingTask {
     }
 
     func judge(_ batch: Batch) throws -> BatchOutcome {
+        let (parts, empty) = try parts(batch)
         var sum = BatchOutcome()
-        for part in try parts(batch) {
+        sum.empty = empty
+        for part in parts {
             let loss = try model.loss(part, positions: configuration.positions)
+            let weight = configuration.positions.countsPadding ? part.jagged.jets : part.jagged.rows
             sum.add(
                 BatchOutcome(
-                    loss: try loss.item(), weight: Double(part.jagged.rows), jets: part.jagged.jets,
-                    rows: part.jagged.rows))
+                    loss: try loss.item(), weight: Double(weight), jets: part.jagged.jets, rows: part.jagged.rows))
         }
         return sum
     }
@@ -109,7 +117,10 @@ struct ClassificationTask: TrainingTask {
         self.configuration = configuration
         model = try Classifier(configuration.backbone, head: configuration.head, classes: configuration.classes)
         tokens = try TokenOrigin(configuration)
-        guard !configuration.from.isEmpty else { return }
+        guard !configuration.from.isEmpty else {
+            remarks = tokens.remarks
+            return
+        }
         let checkpoint = try Checkpoint(path: configuration.from)
         try tokens.check(checkpoint, configuration.from)
         let report = try model.parameters.load(checkpoint.weights, isStrict: false, file: configuration.from)
@@ -118,7 +129,10 @@ struct ClassificationTask: TrainingTask {
             throw ModelError(
                 .weights, file: configuration.from, place: lost, message: "is missing: it has not the whole backbone")
         }
+        remarks = tokens.remarks + ["\(configuration.from): \(report)"]
     }
+
+    let remarks: [String]
 
     var parameters: Parameters { model.parameters }
     var contents: LoaderContents { LoaderContents(columns: [TokenRows.column, configuration.label]) }
@@ -136,6 +150,7 @@ struct ClassificationTask: TrainingTask {
         let (all, jets) = try TokenRows.sequences(batch, stop: configuration.backbone.stop)
         let labels = try labels(batch, jets), length = configuration.backbone.length
         var sum = BatchOutcome()
+        sum.empty = batch.rows - all.count
         for start in stride(from: 0, to: all.count, by: configuration.part) {
             let part = start..<min(all.count, start + configuration.part)
             let sequences = all[part].map { $0.prefix(length) }
@@ -161,6 +176,8 @@ struct ClassificationTask: TrainingTask {
 
     private func labels(_ batch: Batch, _ jets: [Int]) throws -> [Int64] {
         let name = configuration.label
+        let own = configuration.labels.isEmpty ? Array(0..<configuration.classes) : configuration.labels
+        let classes = Dictionary(uniqueKeysWithValues: zip(own.map { Int64($0) }, (0...).lazy.map { Int64($0) }))
         guard let bytes = batch.bytes(of: name), let type = batch.elementType(of: name) else {
             throw ModelError(.input, place: "column \(name)", message: "is not there")
         }
@@ -174,12 +191,14 @@ struct ClassificationTask: TrainingTask {
             default:
                 throw ModelError(.input, place: "column \(name)", message: "holds \(type.rawValue), expected integers")
             }
-            guard (0..<Int64(configuration.classes)).contains(label) else {
+            guard let number = classes[label] else {
                 throw ModelError(
                     .input, place: "column \(name)",
-                    message: "holds \(label), expected 0 to \(configuration.classes - 1)")
+                    message:
+                        "holds \(label), expected one of \(classes.keys.sorted().map(String.init).joined(separator: ", "))",
+                    advice: "choose jets by labels and classes, or by another dataset")
             }
-            return label
+            return number
         }
     }
 

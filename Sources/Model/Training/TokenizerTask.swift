@@ -1,4 +1,5 @@
 import Loader
+import Shards
 import Torch
 
 /// Trains a tokenizer on features of constituents.
@@ -16,12 +17,25 @@ struct TokenizerTask: TrainingTask {
             )
         }
         tokenizer = try Tokenizer(configuration.tokenizer)
+        var remarks: [String] = []
         if !configuration.from.isEmpty {
-            _ = try tokenizer.parameters.load(Checkpoint(path: configuration.from).weights, file: configuration.from)
+            let report = try tokenizer.parameters.load(
+                Checkpoint(path: configuration.from).weights, file: configuration.from)
+            remarks.append("\(configuration.from): \(report)")
         }
+        if configuration.data.emptyJets == .refuse {
+            for path in configuration.data.datasets + configuration.validation.datasets {
+                guard let empty = try Dataset.readCatalogue(path).emptyJets, empty > 0 else { continue }
+                throw ModelError(
+                    .input, file: path, message: "holds \(empty) jets without constituents",
+                    advice: "set data.emptyJets=skip to pass over them")
+            }
+        }
+        self.remarks = remarks
     }
 
     var parameters: Parameters { tokenizer.parameters }
+    let remarks: [String]
 
     var contents: LoaderContents {
         var contents = LoaderContents(columns: [], features: configuration.features)
@@ -55,9 +69,10 @@ struct TokenizerTask: TrainingTask {
 
     func learn(_ batch: Batch) throws -> BatchOutcome {
         let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
-        let isReleased = configuration.positions == .released
-        let all = Double(isReleased ? parts.ranges.count : parts.rows)
+        let countsPadding = configuration.positions.countsPadding
+        let all = Double(countsPadding ? parts.ranges.count : parts.rows)
         var sum = BatchOutcome(), latents: [Tensor] = [], codes: [Tensor] = []
+        sum.empty = parts.empty
         for part in parts.parts {
             let (x, jagged) = try inputs(batch, parts.ranges[part])
             let loss = try Torch.autocast(configuration.precision == .bfloat16) {
@@ -65,7 +80,7 @@ struct TokenizerTask: TrainingTask {
                     x, jagged, positions: configuration.positions, padLength: configuration.features.padLength,
                     dropout: configuration.tokenizer.dropout)
             }
-            let weight = Double(isReleased ? jagged.jets : jagged.rows)
+            let weight = Double(countsPadding ? jagged.jets : jagged.rows)
             try loss.total.affine(weight / all).backward()
             sum.add(try outcome(loss, jagged, weight: weight))
             latents.append(try loss.latents.detached())
@@ -81,11 +96,14 @@ struct TokenizerTask: TrainingTask {
     func judge(_ batch: Batch) throws -> BatchOutcome {
         let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
         var sum = BatchOutcome()
+        sum.empty = parts.empty
         for part in parts.parts {
             let (x, jagged) = try inputs(batch, parts.ranges[part])
             let loss = try tokenizer.loss(
                 x, jagged, positions: configuration.positions, padLength: configuration.features.padLength)
-            sum.add(try outcome(loss, jagged, weight: Double(jagged.rows)))
+            sum.add(
+                try outcome(
+                    loss, jagged, weight: Double(configuration.positions.countsPadding ? jagged.jets : jagged.rows)))
         }
         return sum
     }

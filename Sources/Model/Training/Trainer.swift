@@ -59,13 +59,18 @@ public final class Trainer {
     public var progress: (Progress) -> Void = { _ in }
     /// Whether the work should stop.
     public var isInterrupted: () -> Bool = { false }
-    /// Is told what should be known.
-    public var remark: (String) -> Void = { _ in }
+    private let remark: (String) -> Void
 
     /// Prepares a run, or finds out where to go on.
-    /// - Parameter threads: Of libtorch; the loader has one more.
+    /// - Parameters:
+    ///   - threads: Of libtorch; the loader has one more.
+    ///   - remark: Is told what should be known.
     /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins.
-    public init(_ configuration: TrainingConfiguration, directory: String, threads: Int) throws {
+    public init(
+        _ configuration: TrainingConfiguration, directory: String, threads: Int,
+        remark: @escaping (String) -> Void = { _ in }
+    ) throws {
+        self.remark = remark
         self.configuration = configuration
         self.threads = threads
         run = try RunDirectory(directory)
@@ -93,7 +98,13 @@ public final class Trainer {
         validation = hasSplit ? try Self.loader(judged, configuration, task.contents, isTraining: false) : nil
         epochSteps = configuration.epochSteps > 0 ? configuration.epochSteps : max(1, loader.stepsPerEpoch)
         state = TrainingState(loader: loader.state(epoch: 0), configuration: configuration, threads: threads)
-        if let checkpoint = try run.resumable() { try goOn(checkpoint) } else { try run.trimMetrics(to: 0) }
+        if validation == nil { remark("no dataset has the split \(judged.split ?? ""): nothing is validated") }
+        if let checkpoint = try run.resumable() {
+            try goOn(checkpoint)
+        } else {
+            for text in task.remarks { remark(text) }
+            try run.trimMetrics(to: 0)
+        }
     }
 
     private static func loader(
@@ -133,6 +144,7 @@ public final class Trainer {
         _ = try task.parameters.load(checkpoint.weights, file: run.last)
         try optimizer.restore(checkpoint.optimizer, steps: before.optimizerSteps)
         if let random = checkpoint.random { try Torch.setRandomState(random) }
+        try loader.check(before.loader)
         state = before
         if before.threads != threads {
             remark(
@@ -205,6 +217,7 @@ public final class Trainer {
                 .training, file: run.path, place: "step \(state.step + 1)", message: "the loss is \(outcome.loss)",
                 advice: "take a smaller learning rate, or float32; the last checkpoint is \(run.last)")
         }
+        try follow(outcome)
         let rate = configuration.schedule.rate(epoch: state.step / epochSteps, base: configuration.optimizer.rate)
         let norm = try optimizer.step(rate: rate, clip: configuration.clip > 0 ? configuration.clip : nil)
         state.step += 1
@@ -215,9 +228,26 @@ public final class Trainer {
                 "jets": .integer(Int64(outcome.jets)), "rows": .integer(Int64(outcome.rows)),
             ]
             for (name, value) in outcome.parts { line[name] = .number(value) }
+            if outcome.empty > 0 { line["empty"] = .integer(Int64(outcome.empty)) }
             try run.log(line)
         }
         return outcome
+    }
+
+    /// The weight of a step in the mean of late losses.
+    private static let lateWeight = 0.05
+
+    /// Ends a training whose losses have left that of the first step far behind: from there none comes back.
+    /// - Throws: `ModelError` with code `training`.
+    private func follow(_ outcome: BatchOutcome) throws {
+        let first = state.firstLoss ?? outcome.loss
+        let late = (state.lateLoss ?? first) * (1 - Self.lateWeight) + outcome.loss * Self.lateWeight
+        (state.firstLoss, state.lateLoss) = (first, late)
+        guard configuration.divergence > 0, late > configuration.divergence * first else { return }
+        throw ModelError(
+            .training, file: run.path, place: "step \(state.step + 1)",
+            message: "the training diverges: late losses are \(late) in the mean, the first one was \(first)",
+            advice: "take a smaller learning rate, or set divergence=0; the last checkpoint is \(run.last)")
     }
 
     /// - Returns: Whether the loss is the lowest so far.

@@ -17,6 +17,14 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
         case bfloat16
     }
 
+    /// What happens to jets without constituents, or without any that pass the cuts.
+    public enum EmptyJets: String, Codable, Sendable {
+        /// Data that hold one are refused.
+        case refuse
+        /// They are passed over and counted.
+        case skip
+    }
+
     /// Where jets come from.
     public struct Data: Codable, Sendable, Equatable {
         /// The directories of datasets.
@@ -27,6 +35,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
         public var split: String?
         /// The first so many jets of a random order, nested in larger ones; nil: all.
         public var limit: Int?
+        /// What happens to jets without constituents.
+        public var emptyJets = EmptyJets.refuse
     }
 
     /// The task.
@@ -46,6 +56,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     /// The column with the classes of jets, and how many there are.
     public var label = "label"
     public var classes = 2
+    /// The label of each class; empty: classes are labels. Jets of other labels are refused.
+    public var labels: [Int] = []
     /// Weights to begin with: a checkpoint; empty: random ones.
     public var from = ""
     /// Whether the backbone keeps its weights.
@@ -67,6 +79,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     public var steps = 1_000_000
     /// Epochs without a lower validation loss before training ends; 0: it does not.
     public var patience = 0
+    /// Training ends if the mean loss of late steps is so many times the loss of the first one; 0: it does not.
+    public var divergence = 3.0
     /// Steps between checkpoints within an epoch; 0: none.
     public var checkpointSteps = 1000
     /// Steps between lines of the metrics.
@@ -159,6 +173,13 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
         where value < 1 { throw fault(name, "is \(value), expected at least 1") }
         for (name, value) in [("epochSteps", epochSteps), ("patience", patience), ("checkpointSteps", checkpointSteps)]
         where value < 0 { throw fault(name, "is negative") }
+        guard divergence == 0 || divergence > 1 else {
+            throw fault("divergence", "is \(divergence), expected 0 or above 1")
+        }
+        guard clip >= 0 else { throw fault("clip", "is negative") }
+        guard labels.isEmpty || labels.count == classes && Set(labels).count == classes else {
+            throw fault("labels", "are \(labels), expected \(classes) different ones")
+        }
         try optimizer.check()
         try task == .tokenizer ? tokenizer.check() : backbone.check()
     }

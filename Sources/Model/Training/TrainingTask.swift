@@ -4,6 +4,8 @@ import Torch
 /// What differs between trainings: a model, what its batches hold, and how a loss comes from them.
 protocol TrainingTask {
     var parameters: Parameters { get }
+    /// What should be known before training begins.
+    var remarks: [String] { get }
     /// What the loader is asked for.
     var contents: LoaderContents { get }
     /// What a checkpoint says of the model.
@@ -24,9 +26,12 @@ struct BatchOutcome {
     /// Jets that were used, and their rows.
     var jets = 0
     var rows = 0
+    /// Jets that were passed over, as they have no rows.
+    var empty = 0
 
     /// Takes in another part of the batch.
     mutating func add(_ other: BatchOutcome) {
+        empty += other.empty
         let all = weight + other.weight
         guard all > 0 else { return }
         func mean(_ a: Double, _ b: Double) -> Double { (a * weight + b * other.weight) / all }
@@ -44,11 +49,14 @@ struct BatchParts {
     let ranges: [Range<Int>]
     /// Which of these belong together.
     let parts: [Range<Int>]
+    /// Jets without rows.
+    let empty: Int
 
     init(offsets: UnsafeBufferPointer<Int32>, size: Int) {
         let all = zip(offsets, offsets.dropFirst()).map { Int($0)..<Int($1) }
         let ranges = all.filter { !$0.isEmpty }
         self.ranges = ranges
+        empty = all.count - ranges.count
         parts = stride(from: 0, to: ranges.count, by: max(1, size)).map { $0..<min(ranges.count, $0 + size) }
     }
 
