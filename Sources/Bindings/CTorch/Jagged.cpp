@@ -1,6 +1,8 @@
 // What jagged batches need: attention within jets, the loss of a large vocabulary without all of its logits, nearest codes.
 #include "Guard.h"
 
+#include <SoftmaxKernels.h>
+
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -114,41 +116,79 @@ int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *of
 }
 
 namespace {
-// Logits of so many rows at once.
-constexpr int64_t chunkRows = 256;
+// Logits of so many rows at once: few enough that those of a batch never exist, many enough that their share of adding up gradients is small.
+constexpr int64_t chunkRows = 512;
+
+// Cross entropy of rows of logits (without bias) with their weights; logits become the gradient by them if it is wanted, and its columns are added to db.
+double softmaxLoss(at::Tensor &logits, const at::Tensor &bias, const int64_t *targets, const float *weights, bool wantsGradient, at::Tensor &db) {
+    const int64_t rows = logits.size(0), width = logits.size(1);
+    const bool half = logits.scalar_type() == at::kBFloat16;
+    char *base = static_cast<char *>(logits.data_ptr());
+    const size_t bytes = width * logits.element_size();
+    std::vector<double> losses(rows);
+    at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+        std::vector<float> scratch(width);
+        for (int64_t row = begin; row < end; row++) {
+            char *line = base + row * bytes;
+            losses[row] = pando_softmax_gradient(line, half, bias.data_ptr<float>(), width, targets[row], weights[row], scratch.data(),
+                                                 wantsGradient ? line : nullptr);
+        }
+    });
+    if (wantsGradient) {
+        at::parallel_for(0, width, 1024, [&](int64_t begin, int64_t end) {
+            pando_add_columns(base, half, rows, width, begin, end, db.data_ptr<float>());
+        });
+    }
+    return std::accumulate(losses.begin(), losses.end(), 0.0);
+}
+
+// The same with operations of libtorch, for other devices and types.
+double softmaxLossOfAny(at::Tensor &logits, const at::Tensor &bias, const at::Tensor &targets, const at::Tensor &weights, bool wantsGradient,
+                        at::Tensor &db) {
+    const auto target = targets.unsqueeze(1), scale = weights.unsqueeze(1);
+    auto p = at::log_softmax(logits.to(bias.scalar_type()) + bias, -1);
+    const double loss = -(p.gather(1, target) * scale).sum().item().toDouble();
+    if (!wantsGradient) return loss;
+    p.exp_();
+    p.scatter_add_(1, target, at::full_like(target, -1, p.options()));
+    p.mul_(scale);
+    db.add_(p.sum(0));
+    logits.copy_(p);
+    return loss;
+}
 
 // Gradients are made in the forward pass, chunk by chunk: the logits of all rows never exist.
 struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
     static at::Tensor forward(torch::autograd::AutogradContext *context, at::Tensor x, at::Tensor weight, at::Tensor bias,
-                              at::Tensor targets, at::Tensor rowWeights, bool half) {
+                              at::Tensor targets, at::Tensor rowWeights, bool half, bool wantsGradient) {
         at::NoGradGuard no_grad;
         const int64_t rows = x.size(0);
         const auto kind = half ? at::kBFloat16 : x.scalar_type();
-        const auto w = weight.to(kind), b = bias;
-        auto dx = at::empty_like(x);
-        auto dw = at::zeros_like(weight), db = at::zeros_like(bias);
-        auto loss = at::zeros({}, x.options());
+        const auto w = weight.to(kind).contiguous(), xs = x.to(kind).contiguous(), b = bias.contiguous();
+        const auto t = targets.contiguous(), scales = rowWeights.to(at::kFloat).contiguous();
+        const bool fused = x.device().is_cpu() && bias.scalar_type() == at::kFloat && (half || kind == at::kFloat);
+        auto dx = wantsGradient ? at::empty_like(x) : at::Tensor(), dw = wantsGradient ? at::zeros_like(weight) : at::Tensor();
+        auto db = wantsGradient ? at::zeros_like(bias) : at::Tensor();
+        double loss = 0;
         for (int64_t start = 0; start < rows; start += chunkRows) {
             const int64_t n = std::min(chunkRows, rows - start);
-            const auto part = x.narrow(0, start, n).to(kind);
-            const auto target = targets.narrow(0, start, n).unsqueeze(1), scale = rowWeights.narrow(0, start, n).unsqueeze(1);
-            auto p = at::log_softmax(at::matmul(part, w.t()).to(x.scalar_type()) + b, -1);
-            loss.sub_((p.gather(1, target) * scale).sum());
-            p.exp_();
-            p.scatter_add_(1, target, at::full_like(target, -1, p.options()));
-            p.mul_(scale);
-            db.add_(p.sum(0));
-            const auto narrow = p.to(kind);
-            dx.narrow(0, start, n).copy_(at::matmul(narrow, w));
-            dw.add_(at::matmul(narrow.t(), part).to(dw.scalar_type()));
+            const auto part = xs.narrow(0, start, n);
+            auto logits = at::matmul(part, w.t());
+            loss += fused ? softmaxLoss(logits, b, t.data_ptr<int64_t>() + start, scales.data_ptr<float>() + start, wantsGradient, db)
+                          : softmaxLossOfAny(logits, b, t.narrow(0, start, n), scales.narrow(0, start, n), wantsGradient, db);
+            if (!wantsGradient) continue;
+            dx.narrow(0, start, n).copy_(at::matmul(logits, w));
+            // Sums stay float32.
+            if (half) dw.add_(at::matmul(logits.t(), part));
+            else dw.addmm_(logits.t(), part);
         }
-        context->save_for_backward({dx, dw, db});
-        return loss;
+        if (wantsGradient) context->save_for_backward({dx, dw, db});
+        return at::full({}, loss, x.options());
     }
 
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context, torch::autograd::variable_list grads) {
         const auto saved = context->get_saved_variables();
-        return {saved[0] * grads[0], saved[1] * grads[0], saved[2] * grads[0], at::Tensor(), at::Tensor(), at::Tensor()};
+        return {saved[0] * grads[0], saved[1] * grads[0], saved[2] * grads[0], at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
     }
 };
 }  // namespace
@@ -165,7 +205,8 @@ int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_te
 #else
         const bool half = at::autocast::is_cpu_enabled();
 #endif
-        return LinearCrossEntropy::apply(ref(x).to(ref(weight).scalar_type()), ref(weight), ref(bias), t, ref(row_weights), half);
+        return LinearCrossEntropy::apply(ref(x).to(ref(weight).scalar_type()), ref(weight), ref(bias), t, ref(row_weights), half,
+                                         at::GradMode::is_enabled());
     });
 }
 

@@ -54,6 +54,29 @@ int ct_set_threads(int threads) {
     });
 }
 int ct_threads(void) { return at::get_num_threads(); }
+const char *ct_kernels(void) {
+    static const std::string text = [] {
+        std::string found;
+        auto say = [&](const char *name, const std::string &what) { found += (found.empty() ? "" : ", ") + std::string(name) + " (" + what + ")"; };
+        if (auto core = reinterpret_cast<const char *(*)(void)>(dlsym(RTLD_DEFAULT, "openblas_get_corename"))) say("OpenBLAS", core());
+        if (at::hasMKL()) say("MKL", "its own choice");
+        if (auto isa = reinterpret_cast<int (*)(void)>(dlsym(RTLD_DEFAULT, "dnnl_get_effective_cpu_isa"))) {
+            // dnnl_cpu_isa_t of oneDNN 2: bits that add up.
+            switch (isa()) {
+                case 0x1: say("oneDNN", "SSE4.1"); break;
+                case 0x3: say("oneDNN", "AVX"); break;
+                case 0x7: say("oneDNN", "AVX2"); break;
+                case 0x27: say("oneDNN", "AVX-512"); break;
+                case 0x67: say("oneDNN", "AVX-512 VNNI"); break;
+                case 0xe7: say("oneDNN", "AVX-512 BF16"); break;
+                case 0x3ff: case 0x3e7: say("oneDNN", "AVX-512 AMX"); break;
+                default: say("oneDNN", "instruction set " + std::to_string(isa())); break;
+            }
+        }
+        return found;
+    }();
+    return text.c_str();
+}
 int ct_cuda_devices(void) { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0; }
 int ct_grad_mode(int on) {
     const bool old = at::GradMode::is_enabled();

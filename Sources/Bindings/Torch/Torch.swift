@@ -4,6 +4,8 @@ import CTorch
 public enum Torch {
     /// Its version.
     public static var version: String { String(cString: ct_version()) }
+    /// Which libraries multiply, with which instructions of the processor.
+    public static var kernels: String { String(cString: ct_kernels()) }
     /// GPUs that it can use.
     public static var cudaDevices: Int { Int(ct_cuda_devices()) }
     /// Threads of its loops.

@@ -12,6 +12,7 @@
 #include "HDF5Kernels.h"
 #include "MomentumKernels.h"
 #include "ROOTKernels.h"
+#include "SoftmaxKernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
 typedef struct {

@@ -1,8 +1,10 @@
 import Foundation
+import Glibc
+import Support
 import Torch
 
 /// How fast models learn, draw and encode, with random weights and jets of realistic length.
-public struct ModelBenchmark: Codable, Sendable {
+public struct ModelBenchmark: Encodable, Sendable {
     /// What is measured.
     public struct Settings: Codable, Sendable {
         /// Jets a step of training, and jets of generating and tokenising at once.
@@ -24,40 +26,92 @@ public struct ModelBenchmark: Codable, Sendable {
         public init() {}
     }
 
+    /// What is measured.
+    public enum Work: String, Codable, Sendable, CaseIterable {
+        /// Forward and backward pass of the backbone and a step of AdamW.
+        case training
+        /// Drawing jets, with the lengths that a random model gives.
+        case generation
+        /// Codes of jets.
+        case tokenising
+    }
+
     /// A number of jets in the fastest of some rounds.
     public struct Rate: Codable, Sendable {
+        public var work: Work
         public var jets: Int
+        /// Tokens or constituents.
         public var rows: Int
+        /// Time that passed.
         public var seconds: Double
+        /// Time of all processors.
+        public var processorSeconds: Double
         public var jetsPerSecond: Double
     }
 
-    /// Training of the backbone: forward, backward, step of AdamW.
-    public var training: Rate
-    /// Generation, with the lengths that a random model gives.
-    public var generation: Rate
-    /// Codes of jets.
-    public var tokenising: Rate
+    /// What was measured, each in the fastest of the rounds.
+    public var rates: [Rate] = []
     /// Products of matrices [1024, 256] x [256, 1024], in 10⁹ operations a second: the limit of the machine.
     public var productsPerSecond: Double
-    /// Operations of training, in 10⁹ a second, counting real tokens only.
-    public var trainingPerSecond: Double
+    /// Operations of training, in 10⁹ a second of processor time, counting real tokens only; nil if it was not measured.
+    public var trainingPerSecond: Double?
+    /// The largest resident memory of the process in bytes.
+    public var peakBytes: Int
+    /// The libraries and instructions that computed.
+    public var kernels: String
+
+    private let settings: Settings
+    private let lengths: [Int]
 
     /// Measures.
-    public init(_ settings: Settings) throws {
+    public init(_ settings: Settings, _ works: [Work] = Work.allCases) throws {
+        self.settings = settings
         try Torch.seed(1)
-        let lengths = try Self.lengths(settings), constituents = lengths.reduce(0, +)
-        func fastest(_ jets: Int, _ body: () throws -> Int) throws -> Rate {
-            var best = Rate(jets: jets, rows: 0, seconds: .infinity, jetsPerSecond: 0)
-            let clock = ContinuousClock()
-            for _ in 0..<max(1, settings.rounds) {
-                let begin = clock.now
-                best.rows = try body()
-                best.seconds = min(best.seconds, (clock.now - begin) / .seconds(1))
+        lengths = try Self.lengths(settings)
+        (productsPerSecond, peakBytes, kernels) = (0, 0, Torch.kernels)
+        for work in works {
+            switch work {
+            case .training: try measureTraining()
+            case .generation: try measureGeneration()
+            case .tokenising: try measureTokenising()
             }
-            best.jetsPerSecond = Double(jets) / best.seconds
-            return best
         }
+        peakBytes = Machine.peakMemory
+        let a = try Tensor.normal([1024, 256]), b = try Tensor.normal([256, 1024])
+        let product = try fastest(.training, 20) {
+            try Torch.autocast(settings.isHalf) { for _ in 0..<20 { _ = try a.matmul(b) } }
+            return 20
+        }
+        productsPerSecond = 20 * 2 * 1024 * 1024 * 256 / product.processorSeconds / 1e9
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case rates, productsPerSecond, trainingPerSecond, peakBytes, kernels
+    }
+
+    private func fastest(_ work: Work, _ jets: Int, _ body: () throws -> Int) throws -> Rate {
+        var best = Rate(
+            work: work, jets: jets, rows: 0, seconds: .infinity, processorSeconds: .infinity, jetsPerSecond: 0)
+        let clock = ContinuousClock()
+        // The first round takes memory and fills caches.
+        for round in 0...max(1, settings.rounds) {
+            let begin = clock.now, used = Self.processorSeconds()
+            best.rows = try body()
+            guard round > 0 else { continue }
+            best.seconds = min(best.seconds, (clock.now - begin) / .seconds(1))
+            best.processorSeconds = min(best.processorSeconds, Self.processorSeconds() - used)
+        }
+        best.jetsPerSecond = Double(jets) / best.seconds
+        return best
+    }
+
+    private static func processorSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    private mutating func measureTraining() throws {
         let model = try GenerativeModel(settings.backbone)
         let optimizer = try Optimizer(.adamW(), model.parameters)
         let codes = Int64(settings.backbone.vocabulary - 2)
@@ -70,7 +124,7 @@ public struct ModelBenchmark: Codable, Sendable {
                 length: settings.backbone.length)
         }
         let rows = parts.reduce(0) { $0 + $1.jagged.rows }
-        training = try fastest(lengths.count) {
+        let rate = try fastest(.training, lengths.count) {
             for part in parts {
                 let loss = try Torch.autocast(settings.isHalf) {
                     try model.weightedLoss(part, weight: 1 / Double(rows))
@@ -84,26 +138,33 @@ public struct ModelBenchmark: Codable, Sendable {
         let width = Double(settings.backbone.width)
         let operations =
             24 * width * width * Double(settings.backbone.blocks) + 2 * width * Double(settings.backbone.vocabulary)
-        trainingPerSecond = 3 * operations * Double(rows) / training.seconds / 1e9
-        generation = try fastest(settings.batch) {
-            var options = GenerationOptions()
-            options.batch = settings.batch
-            return try model.generate(jets: 0..<settings.batch, options: options).tokens.reduce(0) { $0 + $1.count }
-        }
+        trainingPerSecond = 3 * operations * Double(rows) / rate.processorSeconds / 1e9
+        rates.append(rate)
+    }
+
+    private mutating func measureGeneration() throws {
+        let model = try GenerativeModel(settings.backbone)
+        rates.append(
+            try fastest(.generation, settings.batch) {
+                var options = GenerationOptions()
+                options.batch = settings.batch
+                return try Torch.autocast(settings.isHalf) {
+                    try model.generate(jets: 0..<settings.batch, options: options).tokens.reduce(0) { $0 + $1.count }
+                }
+            })
+    }
+
+    private mutating func measureTokenising() throws {
         let tokenizer = try Tokenizer(settings.tokenizer)
-        tokenising = try fastest(lengths.count) {
-            for start in stride(from: 0, to: lengths.count, by: settings.part) {
-                let jagged = Jagged(lengths: Array(lengths[start..<min(lengths.count, start + settings.part)]))
-                _ = try tokenizer.codes(of: Tensor.normal([jagged.rows, settings.tokenizer.inputs]), jagged)
-            }
-            return constituents
-        }
-        let a = try Tensor.normal([1024, 256]), b = try Tensor.normal([256, 1024])
-        let product = try fastest(1) {
-            _ = try Torch.autocast(settings.isHalf) { try a.matmul(b) }
-            return 1
-        }
-        productsPerSecond = 2 * 1024 * 1024 * 256 / product.seconds / 1e9
+        rates.append(
+            try fastest(.tokenising, lengths.count) {
+                for start in stride(from: 0, to: lengths.count, by: settings.part) {
+                    let jagged = Jagged(lengths: Array(lengths[start..<min(lengths.count, start + settings.part)]))
+                    let x = try Tensor.normal([jagged.rows, settings.tokenizer.inputs])
+                    _ = try Torch.autocast(settings.isHalf) { try tokenizer.codes(of: x, jagged) }
+                }
+                return lengths.reduce(0, +)
+            })
     }
 
     /// Lengths of jets: sums of `shape` exponential numbers, at least 1 and at most 127.

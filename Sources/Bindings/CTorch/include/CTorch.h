@@ -25,6 +25,7 @@ int ct_set_random_state(ct_tensor state);
 int ct_set_threads(int threads);                // of libtorch's own loops, and of OpenBLAS where it is found
 int ct_threads(void);
 int ct_cuda_devices(void);
+const char *ct_kernels(void);                   // which libraries multiply, with which instructions
 int ct_grad_mode(int on);                       // of this thread; returns the old value
 int ct_autocast_bf16(int on);                   // of this thread; returns the old value
 void ct_keep_freed_memory(void);                // large tensors come from memory that was used before, not from the system
