@@ -10,6 +10,7 @@ import pytest
 import uproot
 
 from conftest import BINARY, DATA, ROOT, convert, run
+from test_omnijet import OMNIJET
 
 
 def test_loaders_are_measured_beside_each_other(tmp_path):
@@ -76,3 +77,16 @@ def test_reading_of_named_branches_is_measured_and_others_are_named():
     for wrong in (["--tree", "nothing"], ["--tree", "tree", "--columns", "part_nothing"]):
         done = subprocess.run([BINARY, "bench", "root", path, *wrong], capture_output=True, text=True)
         assert done.returncode == 1 and "nothing" in done.stderr and "does not exist" in done.stderr
+
+
+@pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+def test_models_are_measured_beside_pytorch(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/model.py", "--quick", "--batch", "4", "--mean-length", "8", "--results", tmp_path, "--omnijet", OMNIJET],
+        capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    works = json.loads((tmp_path / "model.json").read_text())["works"]
+    assert works.keys() == {"training", "generation", "tokenising"}
+    assert works["training"]["rounds"][0]["bfloat16"]["rates"][0]["jetsPerSecond"] > 0
+    if "no PyTorch" not in done.stdout:
+        assert works["training"]["float32 over peer"]["time"]["median"] > 1

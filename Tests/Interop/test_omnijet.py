@@ -200,4 +200,6 @@ def test_from_jets_to_generated_jets(jets, tmp_path):
 
 def test_the_benchmark_runs():
     found = result("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--json")
-    assert found["training"]["jetsPerSecond"] > 0 and found["generation"]["rows"] > 0
+    assert [rate["work"] for rate in found["rates"]] == ["training", "generation", "tokenising"]
+    assert all(rate["jetsPerSecond"] > 0 and rate["rows"] > 0 for rate in found["rates"])
+    assert 0 < found["trainingPerSecond"] < found["productsPerSecond"] and "OpenBLAS" in found["kernels"]

@@ -26,6 +26,8 @@ struct BenchCommand: ParsableCommand {
     var threads = 1
     @Flag(help: "Products in bfloat16.")
     var bfloat16 = false
+    @Option(help: "Only this: training, generation or tokenising.")
+    var only: ModelBenchmark.Work?
     @Flag(help: "Print the result as JSON.")
     var json = false
 
@@ -38,24 +40,30 @@ struct BenchCommand: ParsableCommand {
         var settings = ModelBenchmark.Settings()
         (settings.batch, settings.part, settings.meanLength, settings.rounds) = (batch, part, meanLength, rounds)
         settings.isHalf = bfloat16
-        let found = try ModelBenchmark(settings)
+        let found = try ModelBenchmark(settings, only.map { [$0] } ?? ModelBenchmark.Work.allCases)
         if json {
             print(try CanonicalJSON.text(found))
             return
         }
         var table = Table(columns: [
             .init(title: "work"), .init(title: "jets/s", isNumber: true), .init(title: "rows/s", isNumber: true),
+            .init(title: "of the processor", isNumber: true),
         ])
-        for (name, rate) in [
-            ("training", found.training), ("generation", found.generation), ("tokenising", found.tokenising),
-        ] {
+        for rate in found.rates {
             table.rows.append([
-                name, Format.five(rate.jetsPerSecond), Format.count(Int(Double(rate.rows) / rate.seconds)),
+                rate.work.rawValue, Format.five(rate.jetsPerSecond),
+                Format.count(Int(Double(rate.rows) / rate.seconds)),
+                Format.percent(rate.processorSeconds / rate.seconds),
             ])
         }
         Page.table(table)
-        Page.line(
-            "training: \(Format.five(found.trainingPerSecond)) GFLOP/s of \(Format.five(found.productsPerSecond)) in plain products"
-        )
+        if let training = found.trainingPerSecond {
+            Page.line(
+                "training: \(Format.five(training)) GFLOP/s of \(Format.five(found.productsPerSecond)) in plain products"
+            )
+        }
+        Page.line("computed by \(found.kernels); at most \(Format.bytes(found.peakBytes)) of memory")
     }
 }
+
+extension ModelBenchmark.Work: ExpressibleByArgument {}
