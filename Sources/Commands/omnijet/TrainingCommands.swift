@@ -71,12 +71,12 @@ struct TokenizerCommand: ParsableCommand {
                 "\(Format.counted(found.jets, "jet")) with \(Format.counted(found.constituents, "constituent"))"
                     + (found.empty > 0 ? ", and \(Format.count(found.empty)) without any behind the cuts" : ""))
             var table = Table(columns: [
-                .init(title: "reconstructed - original"), .init(title: "mean", isNumber: true),
+                .init(title: "reconstructed - original"), .init(title: "unit"), .init(title: "mean", isNumber: true),
                 .init(title: "root mean square", isNumber: true), .init(title: "median size", isNumber: true),
             ])
-            for resolution in found.resolutions {
+            for resolution in found.resolutions + found.jetResolutions {
                 table.rows.append([
-                    resolution.feature, Format.five(resolution.bias), Format.five(resolution.rms),
+                    resolution.feature, resolution.unit, Format.five(resolution.bias), Format.five(resolution.rms),
                     Format.five(resolution.median),
                 ])
             }

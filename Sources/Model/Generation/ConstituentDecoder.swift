@@ -40,16 +40,25 @@ struct ConstituentDecoder {
     /// pt, etarel and phirel of constituents, one after the other; undone is all that has an inverse: no cut, bin or clip.
     func kinematics(_ jets: [[Int64]]) throws -> [(pt: Double, eta: Double, phi: Double)] {
         // Jets without constituents have no rows, so those of the others lie together.
-        let jagged = Jagged(lengths: jets.filter { !$0.isEmpty }.map(\.count)), width = features.features.count
+        let jagged = Jagged(lengths: jets.filter { !$0.isEmpty }.map(\.count))
         guard jagged.rows > 0 else { return [] }
-        var values = try tokenizer.features(ofCodes: Tensor.of(jets.flatMap { $0 }), jagged).floats()
+        return try kinematics(
+            ofFeatures: tokenizer.features(ofCodes: Tensor.of(jets.flatMap { $0 }), jagged).floats(), rows: jagged.rows)
+    }
+
+    /// The same of features [rows, inputs] as a tokenizer sees and gives them.
+    func kinematics(
+        ofFeatures features: [Float], rows: Int
+    ) throws -> [(pt: Double, eta: Double, phi: Double)] {
+        var values = features
+        let width = self.features.features.count
         try values.withUnsafeMutableBufferPointer { values in
-            guard let base = values.baseAddress, values.count == jagged.rows * width else {
-                throw ModelError(.input, message: "\(jagged.rows) constituents have \(values.count) features")
+            guard let base = values.baseAddress, values.count == rows * width else {
+                throw ModelError(.input, message: "\(rows) constituents have \(values.count) features")
             }
-            assembler.inverse(UnsafePointer(base), rows: jagged.rows, into: base)
+            assembler.inverse(UnsafePointer(base), rows: rows, into: base)
         }
-        return (0..<jagged.rows).map { row in
+        return (0..<rows).map { row in
             (
                 Double(values[row * width + pt]), Double(values[row * width + eta]), Double(values[row * width + phi])
             )
