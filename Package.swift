@@ -82,7 +82,8 @@ let package = Package(
 
         // libtorch.
         .target(
-            name: "CTorch", dependencies: ["Kernels"], path: "Sources/Bindings/CTorch", cxxSettings: torchHeaders, linkerSettings: torchLibraries),
+            name: "CTorch", dependencies: ["Kernels"], path: "Sources/Bindings/CTorch", cxxSettings: torchHeaders,
+            linkerSettings: torchLibraries),
         .target(name: "Torch", dependencies: ["CTorch"], path: "Sources/Bindings/Torch"),
         .target(name: "Model", dependencies: ["Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support"]),
 

@@ -20,7 +20,8 @@ ROOT = os.path.dirname(HERE)
 # What is measured: a name, what the tool and the peer are told, and which of them is the peer.
 OURS = {
     "training": {"float32": [], "bfloat16": ["--bfloat16"]},
-    "generation": {"float32": []},
+    # The second with as many jets at once as the peer.
+    "generation": {"float32": [], "as many at once": ["--batch", "GENERATED"]},
     "tokenising": {"float32": []},
 }
 PEERS = {
@@ -63,7 +64,8 @@ def main():
     print(f"{options.batch} jets of {options.mean_length:g} constituents on average, {options.threads} thread{'s' * (options.threads > 1)}")
     print(f"{'':34}jets/s, of processor time        peak MB   peer over pando: time     memory")
     for work in OURS:
-        commands = {name: [options.omnijet, "bench", *common, "--only", work, "--json", *more] for name, more in OURS[work].items()}
+        commands = {name: [options.omnijet, "bench", *common, "--only", work, "--json",
+                           *(word.replace("GENERATED", str(generated)) for word in more)] for name, more in OURS[work].items()}
         if python:
             commands |= {name: [python, f"{HERE}/model_peer.py", *common, "--only", work, "--generate", str(generated), *more]
                          for name, more in PEERS[work].items()}
