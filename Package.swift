@@ -80,6 +80,11 @@ let package = Package(
         .target(name: "Support", dependencies: ["CXXHash"]),
         .target(name: "Kernels"),
 
+        // FastJet.
+        .target(
+            name: "CFastJet", path: "Sources/Bindings/CFastJet", linkerSettings: [.linkedLibrary("fastjet")]),
+        .target(name: "FastJet", dependencies: ["CFastJet"], path: "Sources/Bindings/FastJet"),
+
         // libtorch.
         .target(
             name: "CTorch", dependencies: ["Kernels"], path: "Sources/Bindings/CTorch", cxxSettings: torchHeaders,
@@ -139,6 +144,11 @@ let package = Package(
         .testTarget(
             name: "ModelTests",
             dependencies: ["Model", "Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport"]),
+        .testTarget(
+            name: "EvaluationTests",
+            dependencies: [
+                "FastJet", "Kernels", "Support", "TestSupport",
+            ]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],

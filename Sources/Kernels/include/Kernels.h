@@ -13,6 +13,7 @@
 #include "MomentumKernels.h"
 #include "ROOTKernels.h"
 #include "SoftmaxKernels.h"
+#include "SubstructureKernels.h"
 
 /// Masses by absolute PDG code, in GeV; other codes have mass 0.
 typedef struct {
