@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "Shards", targets: ["Shards"]),
         .library(name: "Convert", targets: ["Convert"]),
         .library(name: "Loader", targets: ["Loader"]),
+        .library(name: "Evaluation", targets: ["Evaluation"]),
         .executable(name: "pando", targets: ["pando"]),
         .executable(name: "omnijet", targets: ["omnijet"]),
     ],
@@ -60,6 +61,7 @@ let package = Package(
             resources: [.embedInCode("Resources")]
         ),
         .target(name: "Loader", dependencies: ["Shards", "ArrowIPC", "Kernels", "Support"]),
+        .target(name: "Evaluation", dependencies: ["FastJet", "Loader", "Shards", "Kernels", "Support"]),
         .target(name: "Shards", dependencies: ["ArrowIPC", "Kernels", "Support"]),
         .target(
             name: "ArrowIPC",
@@ -147,7 +149,7 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "FastJet", "Kernels", "Support", "TestSupport",
+                "Evaluation", "FastJet", "Convert", "Loader", "Shards", "SafeTensors", "Kernels", "Support", "TestSupport",
             ]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],
