@@ -15,6 +15,7 @@
 
 typedef double numbers __attribute__((ext_vector_type(LANES)));
 typedef int64_t places __attribute__((ext_vector_type(LANES)));
+typedef _Bool flags __attribute__((ext_vector_type(LANES)));
 
 typedef double some_numbers __attribute__((ext_vector_type(LANES), aligned(8), may_alias));
 typedef int64_t some_places __attribute__((ext_vector_type(LANES), aligned(8), may_alias));
@@ -31,7 +32,14 @@ typedef int64_t some_places __attribute__((ext_vector_type(LANES), aligned(8), m
     dphi_ = dphi_ < turned_ ? dphi_ : turned_; \
     dy_ * dy_ + dphi_ * dphi_; })
 
-/// The smallest number and, of equal ones, the first place.
+/// A bit for each lane that a comparison is true for.
+#define BITS(comparison) ({ \
+    flags flags_ = __builtin_convertvector((comparison), flags); \
+    uint8_t bits_; \
+    memcpy(&bits_, &flags_, 1); \
+    bits_; })
+
+/// The smallest number, and its place: of equal ones that of the first lane.
 #define SMALLEST(value, place, at) ({ \
     numbers all_ = (value), other_ = TURNED(all_, 4, 5, 6, 7, 0, 1, 2, 3); \
     all_ = other_ < all_ ? other_ : all_; \
@@ -39,13 +47,22 @@ typedef int64_t some_places __attribute__((ext_vector_type(LANES), aligned(8), m
     all_ = other_ < all_ ? other_ : all_; \
     other_ = TURNED(all_, 1, 0, 3, 2, 5, 4, 7, 6); \
     all_ = other_ < all_ ? other_ : all_; \
-    *(at) = __builtin_reduce_min((value) == all_ ? (place) : (places)INT64_MAX); \
+    int64_t places_[LANES]; \
+    memcpy(places_, &(place), sizeof places_); \
+    *(at) = places_[__builtin_ctz(BITS((value) == all_) | 1 << LANES) % LANES]; \
     all_[0]; })
 
 /// The sum of the lanes, in one order.
 #define TOTAL(v) ({ \
     numbers half_ = (v) + TURNED(v, 4, 5, 6, 7, 0, 1, 2, 3), quarter_ = half_ + TURNED(half_, 2, 3, 0, 1, 6, 7, 4, 5); \
     quarter_[0] + quarter_[1]; })
+
+/// The smaller of w and the weight of a neighbour, if there is one: without a branch, as nobody can foresee which it is.
+static inline double least_weight(double w, const double *weights, int64_t neighbour) {
+    uint64_t nobody = (uint64_t)(neighbour >> 63);
+    double other = as_double((as_bits64(weights[neighbour & (int64_t)~nobody]) & ~nobody) | (0x7ff0000000000000u & nobody));
+    return other < w ? other : w;
+}
 
 /// What is being clustered: object `node[i]` in slot i. Slots behind the last one are far away and never the smallest.
 typedef struct {

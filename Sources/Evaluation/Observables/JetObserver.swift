@@ -212,7 +212,8 @@ public final class JetObserver {
         _ count: Int, _ pt: UnsafePointer<Double>, _ y: UnsafePointer<Double>, _ phi: UnsafePointer<Double>,
         into out: UnsafeMutablePointer<Double>
     ) {
-        matrix.reserve(2 * count * Int(pando_padded(count)) * 8)
+        let padded = pando_padded(count)
+        matrix.reserve(2 * padded * padded * 8)
         var sums = (0.0, 0.0, 0.0)
         withUnsafeMutableBytes(of: &sums) { sums in
             guard let base = sums.baseAddress else { return }

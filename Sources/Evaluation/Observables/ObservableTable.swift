@@ -45,6 +45,20 @@ public struct ObservableTable: Sendable {
     /// How many jets there are.
     public var rows: Int { jets.count }
 
+    /// The table as CSV: a line of names, then one of numbers for each jet, which read back to the same bits; `nan` where an observable is not
+    /// defined.
+    public var csv: String {
+        var text = (["jet"] + (labels.isEmpty ? [] : ["label"]) + columns.map(\.observable.name)).joined(separator: ",")
+        text += "\n"
+        for row in 0..<rows {
+            text += "\(jets[row])"
+            if !labels.isEmpty { text += ",\(labels[row])" }
+            for column in columns { text += ",\(column.values[row])" }
+            text += "\n"
+        }
+        return text
+    }
+
     /// A column by the name of its observable.
     public subscript(_ name: String) -> Column? { columns.first { $0.observable.name == name } }
 }

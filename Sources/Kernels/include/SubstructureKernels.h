@@ -53,7 +53,7 @@ double pando_distance_sum(size_t n, const double *pt, const double *y, const dou
 void pando_move_axes(size_t n, const double *pt, const double *y, const double *phi, size_t count, double *axes, size_t rounds);
 
 /// e1 = sum of pt, e2 = sum over pairs of pt_i pt_j dR_ij, e3 = sum over triples of pt_i pt_j pt_k dR_ij dR_ik dR_jk
-/// (beta = 1, arXiv:1305.0007). Memory as above; `matrix` has room for 2 n times the padded number, at a multiple of 64 bytes.
+/// (beta = 1, arXiv:1305.0007). Memory as above; `matrix` has room for twice the square of the padded number.
 void pando_correlators(size_t n, const double *pt, const double *y, const double *phi, double *matrix, double *sums);
 
 #endif
