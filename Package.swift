@@ -39,7 +39,7 @@ let package = Package(
         .executableTarget(
             name: "pando",
             dependencies: [
-                "Terminal", "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Support",
+                "Terminal", "Evaluation", "Convert", "Loader", "Shards", "ArrowIPC", "HDF5File", "ROOTFile", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Commands/pando"
@@ -149,7 +149,8 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Evaluation", "FastJet", "Convert", "Loader", "Shards", "SafeTensors", "Kernels", "Support", "TestSupport",
+                "Evaluation", "FastJet", "Convert", "Loader", "Shards", "SafeTensors", "Kernels", "Support",
+                "TestSupport",
             ]),
         .testTarget(name: "ToolTests", dependencies: ["Shards", "Support", "TestSupport"]),
     ],

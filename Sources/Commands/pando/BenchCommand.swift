@@ -9,7 +9,9 @@ import Terminal
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure how far the work is from its bare cost.",
-        subcommands: [BenchConvertCommand.self, BenchLoaderCommand.self, BenchRootCommand.self])
+        subcommands: [
+            BenchConvertCommand.self, BenchLoaderCommand.self, BenchRootCommand.self, BenchObservablesCommand.self,
+        ])
 }
 
 /// `pando bench convert`.
