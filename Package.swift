@@ -123,6 +123,8 @@ let package = Package(
             name: "loader-probe", dependencies: ["Loader", "Allocations"], path: "Tests/Probe/loader-probe"),
         .target(name: "ProcessGuard", path: "Tests/Probe/ProcessGuard"),
         .executableTarget(
+            name: "evaluation-probe", dependencies: ["Evaluation"], path: "Tests/Probe/evaluation-probe"),
+        .executableTarget(
             name: "root-fuzz", dependencies: ["ROOTFile", "Support", "TestSupport", "ProcessGuard"],
             path: "Tests/Probe/root-fuzz"),
         .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
