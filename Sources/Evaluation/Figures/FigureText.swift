@@ -21,6 +21,21 @@ public struct FigureText: Sendable, Equatable, ExpressibleByStringInterpolation 
         self.markup = String(markup.map { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } ? $0 : " " })
     }
 
+    /// The text without markup, for names of columns and pages.
+    public var plain: String {
+        var text = "", rest = markup[...]
+        while let character = rest.popFirst() {
+            switch character {
+            case "\\": if let next = rest.popFirst() { text.append(next) }
+            // {/:Italic p}: the font ends with a space.
+            case "{" where rest.first == "/": rest = rest.drop { $0 != " " }.dropFirst()
+            case "{", "}": break
+            default: text.append(character)
+            }
+        }
+        return text
+    }
+
     public init(stringLiteral text: String) { self.init(text) }
 
     /// A quoted text of a gnuplot script. Between single quotes nothing is replaced or run.

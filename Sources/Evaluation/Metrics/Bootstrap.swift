@@ -2,8 +2,9 @@ import Support
 
 /// How much metrics change if both samples are drawn again, with replacement, from themselves (Efron 1979).
 ///
-/// No sample is drawn and sorted again: how often each entry comes is a multinomial number, drawn along the sorted entries; for divergences, whose bins stay those of the
-/// full reference, it is drawn for whole bins. A replica's numbers follow from `seed`, `label`, the metric and its number, on any number of threads.
+/// No sample is drawn and sorted again: how often each entry comes is a multinomial number, drawn along the sorted
+/// entries; for divergences, whose bins stay those of the full reference, it is drawn for whole bins. A replica's
+/// numbers follow from `seed`, `label`, the metric and its number, on any number of threads.
 public struct Bootstrap: Sendable {
     /// How many replicas.
     public var replicas: Int
@@ -24,7 +25,8 @@ public struct Bootstrap: Sendable {
 
     /// Replicas of a divergence over the same bins.
     /// - Parameter metric: `kl`, `jensenShannon` or `klReleased`.
-    /// - Throws: `EvaluationError` with code `options` without replicas or for another metric, `weights` if a sample has weights.
+    /// - Throws: `EvaluationError` with code `options` without replicas or for another metric, `weights` if a sample
+    ///   has weights.
     func divergences(
         _ metric: Metric, _ generated: Sample, reference: Sample, bins: ProbabilityBins, released edges: Int
     ) throws -> [Double] {

@@ -81,7 +81,8 @@ public struct Comparison: Codable, Sendable {
     public var others: [Row]
 
     /// Measures samples of an observable against a reference.
-    /// - Throws: `EvaluationError` with code `sample` if one of them has no finite entry, `options` if the options make no sense.
+    /// - Throws: `EvaluationError` with code `sample` if one of them has no finite entry, `options` if the options make
+    ///   no sense.
     public init(
         _ quantity: Quantity, reference: NamedEntries, others: [NamedEntries], options: Options = Options()
     ) throws {
@@ -150,7 +151,8 @@ public struct Comparison: Codable, Sendable {
         }
     }
 
-    /// Metrics between disjoint halves of the reference, over several ways to part it: what a perfect model of half the reference's size would get.
+    /// Metrics between disjoint halves of the reference, over several ways to part it: what a perfect model of half the
+    /// reference's size would get.
     private static func floor(
         _ truth: Sample, bins: ProbabilityBins, _ quantity: Quantity, _ options: Options
     ) throws -> [String: MetricValue] {
@@ -184,7 +186,8 @@ extension Sample {
 
     /// Two disjoint halves of the entries, drawn at random without replacement; the second has the odd one.
     ///
-    /// Selection sampling along the sorted entries (Knuth, algorithm S), so that nothing is sorted again. Weights are left out.
+    /// Selection sampling along the sorted entries (Knuth, algorithm S), so that nothing is sorted again. Weights are
+    /// left out.
     public func halves(seed: UInt64 = 0, label: String = "", split: Int = 0) -> (Sample, Sample) {
         var random = ReplicaRandom(seed: seed, purpose: "halves\n" + label, replica: split)
         var first: [Double] = [], second: [Double] = []

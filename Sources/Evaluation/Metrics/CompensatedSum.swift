@@ -1,4 +1,5 @@
-/// A sum with what rounding took from it (Neumaier 1974; the error term by Knuth's two-sum, so that nothing is compared).
+/// A sum with what rounding took from it (Neumaier 1974; the error term by Knuth's two-sum, so that nothing is
+/// compared).
 ///
 /// Ten million terms keep a relative error of some 1e-16, where a plain sum may lose 1e-10.
 struct CompensatedSum: Sendable {

@@ -4,8 +4,9 @@ import Support
 public enum Distance {
     /// The first Wasserstein distance, ∫|F - G|: how far entries must be moved on average, in units of the observable.
     ///
-    /// Exact for the empirical distribution functions, as SciPy's `wasserstein_distance`; sums are compensated. Weights count, normalised by their sum. Whole numbers of a small range
-    /// go by counts. Symmetric; 0 for equal samples; c for a sample moved by c.
+    /// Exact for the empirical distribution functions, as SciPy's `wasserstein_distance`; sums are compensated. Weights
+    /// count, normalised by their sum. Whole numbers of a small range go by counts. Symmetric; 0 for equal samples; c
+    /// for a sample moved by c.
     /// - Parameter threads: Threads for samples without weights; the result does not depend on them.
     public static func wasserstein(
         _ first: Sample, _ second: Sample, threads: Int = Machine.usableCores
@@ -27,8 +28,8 @@ public enum Distance {
     /// Both distances from one walk over both samples.
     static func both(_ first: Sample, _ second: Sample, threads: Int) throws -> Pair {
         let (product, overflow) = first.count.multipliedReportingOverflow(by: second.count)
-        // Differences of distribution functions are whole multiples of 1/(n·m): nothing is rounded before the sum. Samples
-        // for which that is too large a number do not fit into memory.
+        // Differences of distribution functions are whole multiples of 1/(n·m): nothing is rounded before the sum.
+        // Samples for which that is too large a number do not fit into memory.
         guard !overflow else {
             throw EvaluationError(
                 .sample, message: "samples of \(first.count) and \(second.count) entries are too large together")

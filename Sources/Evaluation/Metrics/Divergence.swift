@@ -2,12 +2,14 @@ import Foundation
 
 /// How far apart two histograms are, in nats.
 ///
-/// A divergence punishes entries where the reference has few, and hardly those that are missing: a model that leaves out a part of the truth
-/// comes off well. `Distance` does not have this gap; use both.
+/// A divergence punishes entries where the reference has few, and hardly those that are missing: a model that leaves
+/// out a part of the truth comes off well. `Distance` does not have this gap; use both.
 public enum Divergence {
-    /// KL(generated‖reference) = Σ p·ln(p/q) over the bins, p the generated and q the reference's shares, without smoothing.
+    /// KL(generated‖reference) = Σ p·ln(p/q) over the bins, p the generated and q the reference's shares, without
+    /// smoothing.
     ///
-    /// 0 for equal shares, at most -ln(min q). For samples of one distribution it comes out as about (bins - 1)/2·(1/n + 1/m), not as 0.
+    /// 0 for equal shares, at most -ln(min q). For samples of one distribution it comes out as about (bins - 1)/2·(1/n
+    /// + 1/m), not as 0.
     /// - Throws: `EvaluationError` with code `weights` if a sample has weights.
     public static func kl(_ generated: Sample, reference: Sample, bins: ProbabilityBins) throws -> Double {
         try generated.refuseWeights("shares")
@@ -15,7 +17,8 @@ public enum Divergence {
         return kl(shares(bins.counts(generated)), shares(bins.counts(reference)))
     }
 
-    /// Jensen and Shannon's divergence over the same bins: ½KL(p‖½(p+q)) + ½KL(q‖½(p+q)), in 0...ln 2. Symmetric but for the bins.
+    /// Jensen and Shannon's divergence over the same bins: ½KL(p‖½(p+q)) + ½KL(q‖½(p+q)), in 0...ln 2. Symmetric but
+    /// for the bins.
     /// - Throws: `EvaluationError` with code `weights` if a sample has weights.
     public static func jensenShannon(_ generated: Sample, reference: Sample, bins: ProbabilityBins) throws -> Double {
         try generated.refuseWeights("shares")
@@ -25,8 +28,9 @@ public enum Divergence {
 
     /// The number that the released evaluation of OmniJet-alpha prints as KL, for comparison with it only.
     ///
-    /// It differs from `kl` in four ways: quantiles 0.001 to 0.999 as edges, and what is outside dropped; densities instead of shares, plus 1e-8,
-    /// normalised as if they were shares; the other direction, KL(reference‖generated); and NaN where quantiles repeat, as they do for multiplicities.
+    /// It differs from `kl` in four ways: quantiles 0.001 to 0.999 as edges, and what is outside dropped; densities
+    /// instead of shares, plus 1e-8, normalised as if they were shares; the other direction, KL(reference‖generated);
+    /// and NaN where quantiles repeat, as they do for multiplicities.
     /// - Parameter edges: How many edges: 30 by its default, 50 in its training callback.
     /// - Throws: `EvaluationError` with code `weights` if a sample has weights, `options` for fewer than two edges.
     public static func released(_ generated: Sample, reference: Sample, edges: Int = 50) throws -> Double {

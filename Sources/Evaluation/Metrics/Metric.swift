@@ -32,8 +32,8 @@ public struct MetricValue: Codable, Sendable, Equatable {
     public var value: Double
     /// Half the distance of the two percentiles: the number's uncertainty. NaN without replicas.
     public var error: Double
-    /// The 16th percentile of the replicas. They lie too high on average by about as much as `value` does, so that this is no end of an
-    /// interval around `value`.
+    /// The 16th percentile of the replicas. They lie too high on average by about as much as `value` does, so that this
+    /// is no end of an interval around `value`.
     public var percentile16: Double
     /// The 84th percentile of the replicas.
     public var percentile84: Double

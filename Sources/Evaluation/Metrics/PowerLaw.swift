@@ -19,8 +19,9 @@ public struct ScalingPoint: Codable, Sendable, Equatable {
 
 /// A power law A·N^(-γ), as the scaling study of AspenOpenJets fits to metrics against the number of training jets.
 ///
-/// A straight line in (ln N, ln metric) by least squares, over the sizes at which the metric is not saturated. Errors come from the scatter of the points about the
-/// line, with n - 2 degrees of freedom: for three points they tell little.
+/// A straight line in (ln N, ln metric) by least squares, over the sizes at which the metric is not saturated. Errors
+/// come from the scatter of the points about the line, with n - 2 degrees of freedom: for three points they tell
+/// little.
 public struct PowerLaw: Codable, Sendable, Equatable {
     /// What points weigh in the fit.
     public enum Weighting: String, Codable, Sendable {
@@ -52,9 +53,10 @@ public struct PowerLaw: Codable, Sendable, Equatable {
 
     /// Fits a power law.
     ///
-    /// The tail is saturated where the metric no longer falls: with drops s = ln(metric before / metric), the largest size goes while its
-    /// drop is smaller than the drop's own uncertainty (if points have errors), or than 0.3 times the median of the earlier drops, and more than three sizes remain. A
-    /// size at which the metric has come down to its floor goes too.
+    /// The tail is saturated where the metric no longer falls: with drops s = ln(metric before / metric), the largest
+    /// size goes while its drop is smaller than the drop's own uncertainty (if points have errors), or than 0.3 times
+    /// the median of the earlier drops, and more than three sizes remain. A size at which the metric has come down to
+    /// its floor goes too.
     /// - Parameters:
     ///   - points: At least three of different sizes, with positive metrics; in any order.
     ///   - floor: The metric between two halves of the reference, below which nothing can be told.

@@ -2,9 +2,10 @@ import Support
 
 /// Bins that hold equal shares of a reference sample, with open outer edges: nothing lies outside.
 ///
-/// Inner edges are the quantiles j/B of the reference; those of an observable of whole numbers move to the half-integer above. Repeated edges
-/// count once, edges above the greatest entry not at all, and a bin that is empty in the reference is joined to the one below it (the first to the one above). So each bin has
-/// a share of the reference, and a divergence from it is finite.
+/// Inner edges are the quantiles j/B of the reference; those of an observable of whole numbers move to the half-integer
+/// above. Repeated edges count once, edges above the greatest entry not at all, and a bin that is empty in the
+/// reference is joined to the one below it (the first to the one above). So each bin has a share of the reference, and
+/// a divergence from it is finite.
 public struct ProbabilityBins: Sendable, Equatable {
     /// The inner edges, ascending. Bin k holds entries x with exactly k edges ≤ x.
     public let edges: [Double]
@@ -13,7 +14,8 @@ public struct ProbabilityBins: Sendable, Equatable {
     /// - Parameters:
     ///   - count: B, how many bins at most.
     ///   - isInteger: Whether the observable counts something; no bin then parts one number.
-    /// - Throws: `EvaluationError` with code `options` if `count` is less than 1, `weights` if the reference has weights.
+    /// - Throws: `EvaluationError` with code `options` if `count` is less than 1, `weights` if the reference has
+    ///   weights.
     public init(reference: Sample, count: Int = 50, isInteger: Bool = false) throws {
         guard count >= 1 else {
             throw EvaluationError(.options, message: "\(count) bins", advice: "a divergence needs at least one bin")
@@ -53,8 +55,8 @@ public struct ProbabilityBins: Sendable, Equatable {
 
 /// The bins of the released evaluation of OmniJet-alpha, for comparison only.
 ///
-/// Its edges are `edges` quantiles from 0.001 to 0.999 of the reference, entries outside are dropped, repeated quantiles make bins of no width.
-/// A bin is closed on the left, the last one on both sides.
+/// Its edges are `edges` quantiles from 0.001 to 0.999 of the reference, entries outside are dropped, repeated
+/// quantiles make bins of no width. A bin is closed on the left, the last one on both sides.
 struct ReleasedBins: Sendable {
     let edges: [Double]
 

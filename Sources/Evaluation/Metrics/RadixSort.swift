@@ -2,8 +2,9 @@ import Support
 
 /// Sorts float64 numbers by the bits of their keys: what the merges of `Distance` start from.
 ///
-/// Six passes of 11 bits, least significant first, so that nothing is compared and no branch depends on the data. A pass in which all keys agree is
-/// left out: numbers that were float32 take four passes. Threads take stretches of the numbers; the result does not depend on how many.
+/// Six passes of 11 bits, least significant first, so that nothing is compared and no branch depends on the data. A
+/// pass in which all keys agree is left out: numbers that were float32 take four passes. Threads take stretches of the
+/// numbers; the result does not depend on how many.
 enum RadixSort {
     private static let digitBits = 11
     private static let digits = 1 << digitBits
@@ -60,8 +61,8 @@ enum RadixSort {
 
     /// Numbers, or the keys that were made of them, in some memory.
     ///
-    /// `@unchecked Sendable`: in a pass nobody writes the source, and each place of the target is written by the one thread
-    /// whose stretch holds its number.
+    /// `@unchecked Sendable`: in a pass nobody writes the source, and each place of the target is written by the one
+    /// thread whose stretch holds its number.
     private struct Lane: @unchecked Sendable {
         var numbers: UnsafeMutablePointer<Double>
         var companions: UnsafeMutablePointer<Double>?

@@ -1,7 +1,9 @@
 /// Distances of several replicas from one walk over two sorted samples.
 ///
-/// The walk goes in blocks of the merged order that stay in the processor's first cache: each replica draws how many of its entries fall into the block (a binomial number), which of its entries they are,
-/// and goes on with its difference of distribution functions. This is the multinomial distribution exactly, needs no memory of the samples' size, and reads the samples once for all replicas.
+/// The walk goes in blocks of the merged order that stay in the processor's first cache: each replica draws how many of
+/// its entries fall into the block (a binomial number), which of its entries they are, and goes on with its difference
+/// of distribution functions. This is the multinomial distribution exactly, needs no memory of the samples' size, and
+/// reads the samples once for all replicas.
 struct ReplicaWalk {
     private static let block = 4096
 
@@ -84,7 +86,8 @@ extension ReplicaWalk.State {
 }
 
 extension ReplicaRandom {
-    /// Draws how many of `left` draws from `toCome` entries fall on the first `length` of them, and counts which; returns how many.
+    /// Draws how many of `left` draws from `toCome` entries fall on the first `length` of them, and counts which;
+    /// returns how many.
     fileprivate mutating func scatter(
         _ left: Int, over places: [Int], _ length: Int, of toCome: Int, into counts: inout [Double]
     ) -> Int {

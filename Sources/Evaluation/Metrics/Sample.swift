@@ -2,8 +2,9 @@ import Support
 
 /// Numbers of one observable, sorted once: what every metric starts from.
 ///
-/// Entries are finite. What is not (a ratio of subjettinesses without a denominator, say) is left out *and counted* by the caller, for which
-/// `finite(_:)` is there: a metric that silently loses entries compares something else than it says.
+/// Entries are finite. What is not (a ratio of subjettinesses without a denominator, say) is left out *and counted* by
+/// the caller, for which `finite(_:)` is there: a metric that silently loses entries compares something else than it
+/// says.
 public struct Sample: Sendable {
     /// The entries in ascending order.
     public let values: [Double]
@@ -17,7 +18,8 @@ public struct Sample: Sendable {
     ///   - values: Finite numbers in any order, at least one.
     ///   - weights: As many numbers, not negative, finite, with a positive sum; nil: all weigh the same.
     ///   - threads: Threads that sort; the result does not depend on them.
-    /// - Throws: `EvaluationError` with code `sample` (no entries; NaN or infinite ones, with their number) or `weights`.
+    /// - Throws: `EvaluationError` with code `sample` (no entries; NaN or infinite ones, with their number) or
+    ///   `weights`.
     public init(_ values: [Double], weights: [Double]? = nil, threads: Int = Machine.usableCores) throws {
         guard !values.isEmpty else {
             throw EvaluationError(
@@ -109,7 +111,8 @@ public struct Sample: Sendable {
 
         init(_ values: [Double]) {
             var notFinite = 0, broken = 0
-            // Adding it leaves no place for a fraction; rounding by a function of the C library takes ten times as long.
+            // Adding it leaves no place for a fraction; rounding by a function of the C library takes ten times as
+            // long.
             let round = 0x1.8p52
             for value in values {
                 // x - x is 0 for finite numbers only.
