@@ -11,6 +11,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Measure how far the work is from its bare cost.",
         subcommands: [
             BenchConvertCommand.self, BenchLoaderCommand.self, BenchRootCommand.self, BenchObservablesCommand.self,
+            BenchMetricsCommand.self,
         ])
 }
 
