@@ -259,3 +259,67 @@ struct ReportTests {
         #expect(text(0.12345678, .nan) == "0.1235")
     }
 }
+
+@Suite("Panels of studies")
+struct StudyPanelTests {
+    @Test("a distribution has the reference filled and first, and data dotted")
+    func distribution() throws {
+        var drawn = Drawn(51)
+        let mass = Quantity("jet_mass", unit: "GeV"),
+            truth = NamedEntries("truth", drawn.normal(1000, mean: 100, width: 20))
+        let others = ["AOJ", "tuned", "scratch"].map { NamedEntries($0, drawn.normal(500, mean: 90, width: 20)) }
+        let panel = try FigurePanel.distribution(of: mass, reference: truth, others: others, dotted: ["AOJ"])
+        var styles: [FigureStyle] = [], totals: [Int] = []
+        for layer in panel.layers {
+            guard case .histogram(let histogram, let style) = layer else { continue }
+            styles.append(style)
+            totals.append(histogram.counts.reduce(0, +))
+        }
+        #expect(styles.map { $0.name?.plain } == ["truth", "AOJ", "tuned", "scratch"])
+        #expect(styles.map(\.isFilled) == [true, false, false, false] && styles[1].line == .dotted)
+        #expect(styles[2].color == .blue && styles[3].color == .vermillion)
+        // What lies outside is in the first and the last bin.
+        #expect(totals == [1000, 500, 500, 500] && panel.ratio != nil)
+    }
+
+    @Test("usual bins hold nearly all entries, between round numbers, and part no whole number")
+    func edges() throws {
+        var drawn = Drawn(52)
+        let values = drawn.normal(5000, mean: 500, width: 30) + [.nan, 1e9]
+        let edges = FigurePanel.usualEdges(of: Quantity("jet_pt"), values)
+        #expect(edges.count == 51 && edges[0] < 420 && edges[50] > 580 && edges[50] < 700)
+        #expect(edges[0].truncatingRemainder(dividingBy: 10) == 0 && edges[50].truncatingRemainder(dividingBy: 10) == 0)
+        let whole = FigurePanel.usualEdges(of: Quantity("n", isInteger: true), values.map { $0.rounded() })
+        #expect(
+            whole.allSatisfy { $0 - $0.rounded(.down) == 0.5 }
+                && zip(whole, whole.dropFirst()).allSatisfy { $1 - $0 == 1 })
+        for odd in [[], [.nan], [3], [3, 3]] {
+            for isInteger in [false, true] {
+                let edges = FigurePanel.usualEdges(of: Quantity("x", isInteger: isInteger), odd)
+                #expect(edges.count == 2 && edges[0] < edges[1], "\(odd)")
+            }
+        }
+    }
+
+    @Test("a scaling panel has the law over the sizes it was fitted to; sizes without a finite metric are named")
+    func scaling() throws {
+        func row(_ value: Double) -> Comparison.Row {
+            var number = MetricValue(value)
+            number.error = value / 10
+            return Comparison.Row(name: "r", count: 1, dropped: 0, mean: 0, metrics: ["kl": number])
+        }
+        let values = [(10.0, Double.infinity), (100, 1), (1000, 0.5), (10_000, 0.25), (100_000, 0.25), (1e6, 0.26)]
+        let found = ScalingSeries.points(.kl, of: values.map { (size: $0.0, row: row($0.1)) })
+        #expect(found.missing == [10] && found.points.count == 5 && found.points[0].error == 0.1)
+        let series = ScalingSeries("fine-tuned", found.points)
+        #expect(series.law?.saturated == 2 && series.law?.sizes == 100...10_000)
+        #expect(agree(try #require(series.law).exponent, log10(2), relative: 1e-12))
+        #expect(ScalingSeries("short", Array(found.points.prefix(2))).law == nil)
+        let panel = FigurePanel.scaling(.wasserstein, of: Quantity("m", unit: "GeV"), [series], floor: 0.1...0.2)
+        #expect(panel.layers.count == 3 && panel.x.isLogarithmic && panel.y.isLogarithmic && panel.y.unit == "GeV")
+        guard case .curve(let ends, let style) = panel.layers[1] else { throw Missing() }
+        #expect(ends.map(\.x) == [100, 10_000] && style.line == .dashed && style.name == nil)
+    }
+
+    private struct Missing: Error {}
+}

@@ -69,6 +69,11 @@ public struct Comparison: Codable, Sendable {
         /// By the metrics' names: `kl`, `w1`, ...
         public var metrics: [String: MetricValue]
 
+        /// A row from its parts.
+        public init(name: String, count: Int, dropped: Int, mean: Double, metrics: [String: MetricValue]) {
+            (self.name, self.count, self.dropped, self.mean, self.metrics) = (name, count, dropped, mean, metrics)
+        }
+
         /// A metric of it.
         public subscript(_ metric: Metric) -> MetricValue? { metrics[metric.rawValue] }
     }
