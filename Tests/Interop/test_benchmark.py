@@ -90,3 +90,15 @@ def test_models_are_measured_beside_pytorch(tmp_path):
     assert works["training"]["rounds"][0]["bfloat16"]["rates"][0]["jetsPerSecond"] > 0
     if "no PyTorch" not in done.stdout:
         assert works["training"]["float32 over peer"]["time"]["median"] > 1
+
+
+def test_metrics_are_measured_beside_scipy(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/metrics.py", "--entries", "20000", "--bootstrap-entries", "2000", "--repeat", "1",
+         "--results", tmp_path, "--pando", BINARY], capture_output=True, text=True, timeout=240)
+    # Values and uncertainties of both are compared on the way.
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "metrics.json").read_text())
+    assert {one["samples"].split(", ")[-1] for one in report["metrics"]} == {"float64", "float32 as float64", "whole numbers"}
+    for one in [*report["metrics"], *report["bootstrap"]]:
+        assert one["w1_peer_over_ours"]["median"] > 0 and one["kl_peer_over_ours"]["median"] > 0
