@@ -64,15 +64,22 @@ def compare(pando, files, cores, repeat, label):
         for metric, relative in (("w1", 1e-10), ("kl", 1e-9)):
             agree(metric, found["own"]["values"][metric], found["scipy"]["values"][metric], relative)
         rounds.append(found)
-    print(f"\n{label}, {len(cores)} core{'s' if len(cores) > 1 else ''}: wall, ms")
     report = {"samples": label, "cores": len(cores), "rounds": rounds}
-    for title, key, theirs in (("W1", "wasserstein", "w1"), ("KL", "sortedKL", "kl")):
-        mine = [found["own"]["rounds"][0][key]["wall"] for found in rounds]
-        other = [found["scipy"]["seconds"][theirs] for found in rounds]
-        ratio = spread([b / a for a, b in zip(mine, other)])
-        report[f"{theirs}_peer_over_ours"] = ratio
-        print(f"  {title:4} pando {text(spread([1e3 * value for value in mine]), '8.0f'):32} "
-              f"{'SciPy' if title == 'W1' else 'NumPy'} {text(spread([1e3 * value for value in other]), '8.0f'):32} ratio {text(ratio, '.1f')}")
+    return report | show(label, cores, rounds, "scipy", (("W1", "wasserstein", "w1"), ("KL", "sortedKL", "kl")), "8.0f")
+
+
+def show(label, cores, rounds, other, lines, form):
+    """Prints a table; returns the ratios."""
+    print(f"\n{label}, {len(cores)} core{'s' if len(cores) > 1 else ''}: median of {len(rounds)} (least to most), ms")
+    report = {}
+    for title, key, theirs in lines:
+        for clock, name in (("wall", "wall"), ("cpu", "processor")):
+            mine = [found["own"]["rounds"][0][key][clock] for found in rounds]
+            peers = [found[other]["seconds"][theirs][clock] for found in rounds]
+            ratio = spread([b / a for a, b in zip(mine, peers)])
+            report.setdefault(f"{theirs}_peer_over_ours", {})[clock] = ratio
+            print(f"  {title} {name:10} pando {text(spread([1e3 * value for value in mine]), form):32} peer "
+                  f"{text(spread([1e3 * value for value in peers]), '8.0f'):32} ratio {text(ratio, '.1f')}")
     sys.stdout.flush()
     return report
 
@@ -86,17 +93,9 @@ def bootstrap(pando, files, cores, repeat, label):
             # Both draw: of 200 replicas the width is known to 6%.
             agree(f"error of {metric}", found["own"]["errors"][metric], found["numpy"]["errors"][metric], 0.4)
         rounds.append(found)
-    print(f"\n{REPLICAS} replicas of {label}, {len(cores)} core{'s' if len(cores) > 1 else ''}: wall, ms")
     report = {"samples": label, "cores": len(cores), "rounds": rounds}
-    for title, key, theirs in (("W1", "bootstrapDistances", "w1"), ("KL", "bootstrapKL", "kl")):
-        mine = [found["own"]["rounds"][0][key]["wall"] for found in rounds]
-        other = [found["numpy"]["seconds"][theirs] for found in rounds]
-        ratio = spread([b / a for a, b in zip(mine, other)])
-        report[f"{theirs}_peer_over_ours"] = ratio
-        print(f"  {title:4} pando {text(spread([1e3 * value for value in mine]), '9.2f'):34} "
-              f"NumPy {text(spread([1e3 * value for value in other]), '9.0f'):34} ratio {text(ratio, '.0f')}")
-    sys.stdout.flush()
-    return report
+    lines = (("W1", "bootstrapDistances", "w1"), ("KL", "bootstrapKL", "kl"))
+    return report | show(f"{REPLICAS} replicas of {label}", cores, rounds, "numpy", lines, "8.2f")
 
 
 def main():

@@ -4,6 +4,7 @@
 """
 import json
 import multiprocessing
+import resource
 import sys
 import time
 
@@ -19,9 +20,19 @@ def counts(edges, values):
     return np.histogram(values, np.concatenate([[-np.inf], edges, [np.inf]]))[0]
 
 
+def now():
+    """Seconds that passed, and of the processor, those of ended children too."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {"wall": time.perf_counter(), "cpu": sum(one.ru_utime + one.ru_stime for one in used)}
+
+
+def since(begin):
+    return {name: value - begin[name] for name, value in now().items()}
+
+
 def timed(work):
-    begin = time.perf_counter()
-    return work(), time.perf_counter() - begin
+    begin = now()
+    return work(), since(begin)
 
 
 def metrics(generated, reference):
@@ -45,14 +56,19 @@ def replicas(which, seeds, generated, reference, edges):
 
 def bootstrap(generated, reference, number, processes):
     edges, report = edges_of(reference), {"errors": {}, "seconds": {}}
-    with multiprocessing.Pool(processes) as pool:
-        for which in ("w1", "kl"):
-            work = [(which, range(first, number, processes), generated, reference, edges) for first in range(processes)]
-            begin = time.perf_counter()
-            found = sum(pool.starmap(replicas, work), []) if processes > 1 else replicas(*work[0])
-            report["seconds"][which] = time.perf_counter() - begin
-            low, high = np.percentile(found, [16, 84])
-            report["errors"][which] = (high - low) / 2
+    for which in ("w1", "kl"):
+        work = [(which, range(first, number, processes), generated, reference, edges) for first in range(processes)]
+        begin = now()
+        if processes > 1:
+            with multiprocessing.Pool(processes) as pool:
+                found = sum(pool.starmap(replicas, work), [])
+                pool.close()
+                pool.join()
+        else:
+            found = replicas(*work[0])
+        report["seconds"][which] = since(begin)
+        low, high = np.percentile(found, [16, 84])
+        report["errors"][which] = (high - low) / 2
     return report
 
 
