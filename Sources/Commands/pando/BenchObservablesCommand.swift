@@ -40,15 +40,8 @@ struct BenchObservablesCommand: ParsableCommand {
     @Flag(help: "Print the result as JSON.")
     var json = false
 
-    private static let names: [String: ObservableGroups] = [
-        "jet": .jet, "nsubjettiness": .nsubjettiness, "correlators": .correlators, "groomed": .groomed,
-        "literature": .literature, "onepass": .onePass, "types": .types, "original": .original, "all": .all,
-    ]
-
     func validate() throws {
-        for name in groups.split(separator: ",") where Self.names[String(name)] == nil {
-            throw ValidationError("--groups are \(Self.names.keys.sorted().joined(separator: ", ")), not '\(name)'")
-        }
+        do { _ = try ObservableGroups(parsing: groups) } catch { throw ValidationError("--groups: \(error)") }
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is 1 to 1024") }
         guard (1...1000).contains(repetitions) else { throw ValidationError("--repeat is 1 to 1000") }
     }
@@ -58,12 +51,10 @@ struct BenchObservablesCommand: ParsableCommand {
         (sample.limit, sample.split) = (limit, split)
         sample.threads = threads ?? Machine.usableCores
         if let features {
-            sample.view = .tokenizer(
-                features == "released"
-                    ? .released : try FeatureConfiguration(json: String(contentsOfFile: features, encoding: .utf8)))
+            sample.view = .tokenizer(try Features.read(features))
         }
         var benchmark = ObservableBenchmark(sample)
-        benchmark.groups = groups.split(separator: ",").reduce(into: []) { $0.formUnion(Self.names[String($1)] ?? []) }
+        benchmark.groups = try ObservableGroups(parsing: groups)
         benchmark.repetitions = repetitions
         Interruption.listen()
         benchmark.isInterrupted = { Interruption.isRequested }

@@ -20,6 +20,7 @@ struct InspectCommand: ParsableCommand {
               pando inspect aoj.pando
               pando inspect aoj.pando --rows 7 --constituents 50
               pando inspect aoj.pando --event 278509:73:112358132 --json
+              pando inspect aoj.pando --figures figures
               pando inspect TTBar_000.root --tree tree --columns jet_pt,part_px --rows 0..3
 
             EXIT STATUS  0 shown; 1 damage was seen, or no jet is from that event.
@@ -37,6 +38,11 @@ struct InspectCommand: ParsableCommand {
     var tree: String?
     @Option(help: ArgumentHelp("Show only these columns.", valueName: "a,b,c"))
     var columns: String?
+    @Option(
+        help: ArgumentHelp(
+            "Of a dataset, draw observables and constituents of at most 100,000 jets into this directory, with report.html.",
+            valueName: "DIR"))
+    var figures: String?
     @Option(help: ArgumentHelp("Show so many constituents of a jet; default: 20, with --json all.", valueName: "N"))
     var constituents: Int?
     @Flag(help: "Print one JSON document (docs/inspect.md names its keys).")
@@ -48,6 +54,9 @@ struct InspectCommand: ParsableCommand {
         if rows != nil { _ = try rowRange() }
         if event != nil { _ = try eventNumbers() }
         guard rows == nil || event == nil else { throw ValidationError("--rows and --event do not go together") }
+        guard figures == nil || (rows == nil && event == nil) else {
+            throw ValidationError("--figures goes with no choice of jets")
+        }
         if let constituents, constituents < 0 { throw ValidationError("--constituents is not negative") }
     }
 
@@ -77,6 +86,7 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         let asksForJets = rows != nil || event != nil
         switch try InspectTarget(path: path) {
+        case .dataset where figures != nil: try InspectFigures.draw(path, into: figures ?? "")
         case .dataset where asksForJets:
             try show(try JetReader(try Dataset(directory: path), columns: columnNames), kind: "dataset")
         case .dataset:

@@ -27,6 +27,7 @@ struct Pando: ParsableCommand {
             RepairCommand.self,
             IndexCommand.self,
             ExportCommand.self,
+            CompareCommand.self,
             CompositionCommand.self,
             BenchCommand.self,
         ])

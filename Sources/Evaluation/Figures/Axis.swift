@@ -10,6 +10,8 @@ public struct Axis: Sendable {
     public var isLogarithmic: Bool
     /// What it shows; nil: all of the data, with some room.
     public var range: ClosedRange<Double>?
+    /// Names at 0, 1, 2, ... in place of numbers; empty: numbers.
+    public var categories: [FigureText] = []
 
     /// An axis.
     public init(
@@ -59,6 +61,10 @@ public struct Axis: Sendable {
     /// Commands for ticks that fit into so many pixels.
     func ticks(_ name: String, _ range: ClosedRange<Double>, pixels: Double, spacing: Double, hidden: Bool) -> [String]
     {
+        if !categories.isEmpty {
+            let entries = categories.enumerated().map { "\(hidden ? "''" : $1.quoted) \($0)" }
+            return ["set \(name)tics nomirror (\(entries.joined(separator: ", ")))", "set m\(name)tics default"]
+        }
         let format = hidden ? "set format \(name) ''" : "set format \(name) '%h'"
         let many = max(2, Int(pixels / spacing))
         guard isLogarithmic else {

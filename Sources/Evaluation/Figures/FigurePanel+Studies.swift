@@ -96,7 +96,7 @@ extension FigurePanel {
             y: Axis(label, unit: metric.hasUnit ? quantity.unit : "", isLogarithmic: true), layers: layers)
     }
 
-    /// Bins that show nearly all of some entries: unit bins for whole numbers, else 50 from the 0.1th to the 99.9th
+    /// Bins that show nearly all of some entries: bins of whole numbers, one wide if these are no more than 60, else 50 from the 0.1th to the 99.9th
     /// percentile, widened to round numbers.
     public static func usualEdges(of quantity: Quantity, _ values: [Double]) -> [Double] {
         let sorted = Sample.finite(values).values.sorted()
@@ -105,7 +105,11 @@ extension FigurePanel {
             return low.isFinite ? [low - 0.5, low + 0.5] : [0, 1]
         }
         if quantity.isInteger, high - low < 512, abs(low) < 1e15 {
-            return Histogram.integerEdges(Int(low.rounded(.down))...Int(high.rounded(.up)))
+            let edges = Histogram.integerEdges(Int(low.rounded(.down))...Int(high.rounded(.up)))
+            // Steps of whole numbers, at most 60 of them.
+            let step = max(1, (edges.count + 58) / 60)
+            let count = (edges.count + step - 2) / step
+            return (0...max(1, count)).map { edges[0] + Double($0 * step) }
         }
         let step = Axis.step((high - low) / 20).size
         return Histogram.edges((low / step).rounded(.down) * step...(high / step).rounded(.up) * step, bins: 50)

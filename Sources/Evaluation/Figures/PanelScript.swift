@@ -42,7 +42,7 @@ struct PanelScript {
         lines += panel.title.map { ["set title \($0.quoted) offset 0,-0.6"] } ?? ["unset title"]
         if let legend = panel.legend {
             lines.append(
-                "set key \(legend.rawValue) Left reverse samplen 1.8 spacing spacing width -1 noautotitle")
+                "set key \(legend.rawValue) Left reverse samplen 1.8 spacing spacing width 1 noautotitle")
         } else {
             lines.append("unset key")
         }

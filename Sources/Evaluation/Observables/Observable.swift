@@ -55,6 +55,27 @@ public struct ObservableGroups: OptionSet, Sendable, Hashable {
         .jet, .nsubjettiness, .correlators, .groomed, .literature, .onePass, .types,
     ]
 
+    /// Groups by the names that command lines use.
+    public static let named: [String: ObservableGroups] = [
+        "jet": .jet, "nsubjettiness": .nsubjettiness, "correlators": .correlators, "groomed": .groomed,
+        "literature": .literature, "onepass": .onePass, "types": .types, "original": .original, "all": .all,
+    ]
+
+    /// Groups from their names, separated by commas.
+    /// - Throws: `EvaluationError` with code `options` that names what is not known.
+    public init(parsing text: String) throws {
+        self = []
+        for name in text.split(separator: ",") {
+            guard let group = Self.named[String(name)] else {
+                throw EvaluationError(
+                    .options, place: String(name),
+                    message: "is no group of observables; there are \(Self.named.keys.sorted().joined(separator: ", "))"
+                )
+            }
+            formUnion(group)
+        }
+    }
+
     /// The observables, in the order of tables.
     public var observables: [Observable] { Self.table.filter { contains($0.0) }.flatMap(\.1) }
 
