@@ -22,6 +22,9 @@ public struct ObservableTable: Sendable {
         /// Jets with a momentum that is not finite: everything is undefined.
         public var notFinite = 0
 
+        /// Nothing of all that.
+        public init() {}
+
         static func += (a: inout Counts, b: Counts) {
             a.empty += b.empty
             a.fewerThanThree += b.fewerThanThree
