@@ -3,15 +3,16 @@
 
     peer_observables.py INPUT.npz [--processes N] [--write OUT.npz] [--what original|groomed|clustering]
 
-INPUT.npz has `momenta`, float32 [constituents, 4] (pt, eta, phi of massless particles; the fourth is not used), and `counts`. Each process
-takes a stretch of jets; its time begins when arrays are in memory and imports are done. One clustering serves all of the original's
-observables: exclusive jets for 1 to 4 axes, taus over all constituents, D2 and C2 by fjcontrib's C++.
+INPUT.npz has `momenta`, float32 [constituents, 4] (px, py, pz, E), and `counts`. Each process takes a stretch of jets; its time begins when
+arrays are in memory and imports are done. One clustering serves all of the original's observables: exclusive jets for 1 to 4 axes, taus over
+all constituents, D2 and C2 by fjcontrib's C++.
 """
 import argparse
 import json
 import multiprocessing
 import os
 import time
+import warnings
 
 import awkward as ak
 import fastjet
@@ -19,6 +20,8 @@ import numpy as np
 import vector
 
 vector.register_awkward()
+# It warns that exclusive jets of other algorithms should be interpreted with care, whatever the algorithm.
+warnings.filterwarnings("ignore", message=".*exclusive jets.*")
 RADIUS = 0.8
 
 
@@ -28,8 +31,7 @@ def wrapped(angle):
 
 def momenta(jets, counts):
     """Constituents as fastjet takes them: a record array of px, py, pz, E for each jet."""
-    pt, eta, phi = (jets[:, k].astype(np.float64) for k in range(3))
-    columns = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta), "E": pt * np.cosh(eta)}
+    columns = {name: jets[:, k].astype(np.float64) for k, name in enumerate(("px", "py", "pz", "E"))}
     return ak.unflatten(ak.zip(columns, with_name="Momentum4D"), counts)
 
 
@@ -102,7 +104,7 @@ def main():
     options = parser.parse_args()
     # fastjet prints a banner with the first clustering; what this program says is JSON.
     out = os.dup(1)
-    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with np.load(options.input) as file:
         jets = len(file["counts"])
     borders = [jets * k // options.processes for k in range(options.processes + 1)]

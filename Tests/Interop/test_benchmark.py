@@ -102,3 +102,17 @@ def test_metrics_are_measured_beside_scipy(tmp_path):
     assert {one["samples"].split(", ")[-1] for one in report["metrics"]} == {"float64", "float32 as float64", "whole numbers"}
     for one in [*report["metrics"], *report["bootstrap"]]:
         assert {ratio["median"] > 0 for name in ("w1", "kl") for ratio in one[f"{name}_peer_over_ours"].values()} == {True}
+
+
+def test_observables_are_measured_beside_fastjet(tmp_path):
+    pytest.importorskip("fastjet", reason="no fastjet (scripts/setup python)")
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/observables.py", "--jets", "2000", "--peer-jets", "500", "--repeat", "1",
+         "--results", tmp_path, "--pando", BINARY], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "observables.json").read_text())
+    # Both come to the same numbers, of all that both compute.
+    assert len(report["differences"]) == 18 and max(report["differences"].values()) < 1e-9
+    assert report["cores"][0]["rounds"][0]["ours"]["jets"] == 2000
+    assert report["cores"][0]["python_over_ours"]["cpu"]["median"] > 1
+    assert "Python over pando" in done.stdout
