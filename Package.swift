@@ -47,7 +47,7 @@ let package = Package(
         .executableTarget(
             name: "omnijet",
             dependencies: [
-                "Terminal", "Model", "Torch", "Loader", "Shards", "Support",
+                "Terminal", "Model", "Torch", "Evaluation", "Convert", "Loader", "Shards", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Sources/Commands/omnijet"
@@ -92,7 +92,9 @@ let package = Package(
             name: "CTorch", dependencies: ["Kernels"], path: "Sources/Bindings/CTorch", cxxSettings: torchHeaders,
             linkerSettings: torchLibraries),
         .target(name: "Torch", dependencies: ["CTorch"], path: "Sources/Bindings/Torch"),
-        .target(name: "Model", dependencies: ["Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support"]),
+        .target(
+            name: "Model",
+            dependencies: ["Torch", "Evaluation", "Loader", "Convert", "Shards", "SafeTensors", "Support"]),
 
         // System libraries.
         .systemLibrary(

@@ -21,8 +21,7 @@ struct Omnijet: ParsableCommand {
             """,
         subcommands: [
             TokenizerCommand.self, TokenizeCommand.self, PretrainCommand.self, FinetuneCommand.self,
-            GenerateCommand.self,
-            ImportCommand.self, BenchCommand.self,
+            GenerateCommand.self, EvaluateCommand.self, ScalingCommand.self, ImportCommand.self, BenchCommand.self,
         ])
 
     static func main() {

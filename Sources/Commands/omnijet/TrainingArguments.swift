@@ -100,6 +100,8 @@ enum Machinery {
     /// Warns of a BLAS without speed: Debian's default is fifty times slower than OpenBLAS.
     static func check() throws {
         Torch.keepFreedMemory()
+        // One thread: several would wait for each other on a busy machine.
+        try Torch.setThreads(1)
         let a = try Tensor.uniform([256, 256], -1...1), clock = ContinuousClock()
         _ = try a.matmul(a)
         var least = Double.infinity

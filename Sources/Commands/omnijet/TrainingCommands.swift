@@ -1,4 +1,6 @@
 import ArgumentParser
+import Evaluation
+import Foundation
 import Loader
 import Model
 import Shards
@@ -31,7 +33,7 @@ struct TokenizerCommand: ParsableCommand {
             abstract: "Say how well jets come back from their codes, and how the codebook is used.",
             discussion: """
                 EXAMPLE
-                  omnijet tokenizer evaluate tokenizer/best.safetensors jets.pando
+                  omnijet tokenizer evaluate tokenizer/best.safetensors jets.pando --figures resolutions
                 """)
 
         @Argument(help: "The tokenizer's checkpoint.")
@@ -44,6 +46,8 @@ struct TokenizerCommand: ParsableCommand {
         var limit = 10_000
         @Option(help: "Threads of libtorch.")
         var threads = 1
+        @Option(help: "Draw resolutions and the use of codes into this directory (SVG, PNG, CSV).")
+        var figures: String?
         @Flag(help: "Print the result as JSON.")
         var json = false
 
@@ -59,6 +63,10 @@ struct TokenizerCommand: ParsableCommand {
             options.batchSize = min(options.batchSize, max(1, min(limit, all)))
             let loader = try Loader(dataset: dataset, contents: contents, options: options)
             let found = try TokenizerEvaluation(of: tokenizer, features: features, loader: loader)
+            if let figures {
+                try FileManager.default.createDirectory(atPath: figures, withIntermediateDirectories: true)
+                try FigureRenderer(directory: figures).render(found.figure())
+            }
             if json {
                 print(try CanonicalJSON.text(found))
             } else {

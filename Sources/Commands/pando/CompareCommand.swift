@@ -94,10 +94,7 @@ struct CompareCommand: ParsableCommand {
         if let observables {
             let names = observables.split(separator: ",").map(String.init)
             chosen = names.compactMap(Observable.named)
-            // Only the groups that are needed.
-            groups = ObservableGroups.named.values.filter { group in
-                group.rawValue.nonzeroBitCount == 1 && group.observables.contains { names.contains($0.name) }
-            }.reduce([]) { $0.union($1) }
+            groups = ObservableGroups(needing: chosen ?? [])
         }
         return Request(
             groups: groups, observables: chosen ?? groups.observables,

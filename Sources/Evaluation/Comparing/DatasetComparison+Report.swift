@@ -45,27 +45,40 @@ extension DatasetComparison {
         title: String, into directory: String, provenance: [(String, String)] = [],
         progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> String {
+        let sections = try sections(into: directory, progress: progress)
+        let known = all.map { ("\($0.name), fingerprint", $0.fingerprint) } + provenance
+        let path = directory + "/report.html"
+        try Report(title, sections: sections, provenance: known).write(to: path)
+        return path
+    }
+
+    /// Draws all figures, and makes the parts of a page of them.
+    /// - Parameters:
+    ///   - title: What goes before the headings.
+    ///   - prefix: What goes before the names of files.
+    /// - Throws: What drawing and writing throw.
+    public func sections(
+        _ title: String = "", into directory: String, prefix: String = "", progress: (Int, Int) -> Void = { _, _ in }
+    ) throws -> [Report.Section] {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        var sections = [Report.Section("Datasets", [.table(datasetTable)])]
-        if !comparisons.isEmpty { sections.append(Report.Section("Metrics", [.table(table())])) }
+        func heading(_ text: String) -> String { title.isEmpty ? text : "\(title): \(text.lowercased())" }
+        var sections = [Report.Section(heading("Datasets"), [.table(datasetTable)])]
+        if !comparisons.isEmpty { sections.append(Report.Section(heading("Metrics"), [.table(table())])) }
         if !undefined.isEmpty {
             sections[sections.count - 1].items.append(
-                .text("Not defined for a dataset, and so not compared: \(undefined.joined(separator: ", ")).")
-            )
+                .text("Not defined for a dataset, and so not compared: \(undefined.joined(separator: ", "))."))
         }
         let renderer = FigureRenderer(directory: directory), figures = try figures()
-        var pictures = Report.Section("Figures")
+        var pictures = Report.Section(heading("Figures"))
         for (number, figure) in figures.enumerated() {
-            try pictures.add(figure, renderer.render(figure))
+            var named = figure
+            named.name = prefix + figure.name
+            try pictures.add(named, renderer.render(named))
             if let comparison = comparisons.first(where: { "observable-\($0.quantity.name)" == figure.name }) {
                 pictures.items.append(.table(comparison.table))
             }
             progress(number + 1, figures.count)
         }
-        sections.append(pictures)
-        let known = all.map { ("\($0.name), fingerprint", $0.fingerprint) } + provenance
-        let path = directory + "/report.html"
-        try Report(title, sections: sections, provenance: known).write(to: path)
-        return path
+        return sections + [pictures]
     }
 }

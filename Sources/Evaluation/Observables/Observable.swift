@@ -76,6 +76,11 @@ public struct ObservableGroups: OptionSet, Sendable, Hashable {
         }
     }
 
+    /// The groups that some observables need.
+    public init(needing observables: [Observable]) {
+        self = Self.table.filter { _, own in own.contains { observables.contains($0) } }.reduce([]) { $0.union($1.0) }
+    }
+
     /// The observables, in the order of tables.
     public var observables: [Observable] { Self.table.filter { contains($0.0) }.flatMap(\.1) }
 

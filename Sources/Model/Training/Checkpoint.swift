@@ -47,9 +47,9 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var bestStep = 0
     /// Validations since then.
     public var waited = 0
-    /// The loss of the first step, and the mean of late ones.
+    /// The loss of the first step, and steps in a row whose loss is far above it.
     public var firstLoss: Double?
-    public var lateLoss: Double?
+    public var stepsAbove: Int?
     /// Where the loader is.
     public var loader: LoaderState
     /// Steps of each parameter.

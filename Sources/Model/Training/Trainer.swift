@@ -159,6 +159,8 @@ public final class Trainer {
     /// - Throws: `ModelError` with code `training` if a loss is not finite; what the loader throws.
     public func train() throws -> Outcome {
         try OutputFile.write(Array(CanonicalJSON.data(configuration, pretty: true)), to: run.configuration)
+        // A run that has ended so is not gone on with.
+        if configuration.patience > 0, state.waited >= configuration.patience { return outcome(.patience) }
         let clock = ContinuousClock(), begin = clock.now
         var rows = 0.0, stalled = 0.0
         while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
@@ -234,19 +236,22 @@ public final class Trainer {
         return outcome
     }
 
-    /// The weight of a step in the mean of late losses.
-    private static let lateWeight = 0.05
+    /// Steps in a row with losses far above the first one, after which none comes back; single ones do.
+    private static let lostSteps = 100
 
-    /// Ends a training whose losses have left that of the first step far behind: from there none comes back.
+    /// Ends a training that has left the loss of its first step far behind.
     /// - Throws: `ModelError` with code `training`.
     private func follow(_ outcome: BatchOutcome) throws {
         let first = state.firstLoss ?? outcome.loss
-        let late = (state.lateLoss ?? first) * (1 - Self.lateWeight) + outcome.loss * Self.lateWeight
-        (state.firstLoss, state.lateLoss) = (first, late)
-        guard configuration.divergence > 0, late > configuration.divergence * first else { return }
+        state.firstLoss = first
+        let isAbove = configuration.divergence > 0 && outcome.loss > configuration.divergence * first
+        state.stepsAbove = isAbove ? (state.stepsAbove ?? 0) + 1 : 0
+        guard let above = state.stepsAbove, above >= Self.lostSteps else { return }
         throw ModelError(
             .training, file: run.path, place: "step \(state.step + 1)",
-            message: "the training diverges: late losses are \(late) in the mean, the first one was \(first)",
+            message:
+                "the training diverges: \(above) losses in a row are above \(configuration.divergence) times the first one; the last is "
+                + "\(outcome.loss), the first was \(first)",
             advice: "take a smaller learning rate, or set divergence=0; the last checkpoint is \(run.last)")
     }
 

@@ -79,7 +79,7 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
     public var steps = 1_000_000
     /// Epochs without a lower validation loss before training ends; 0: it does not.
     public var patience = 0
-    /// Training ends if the mean loss of late steps is so many times the loss of the first one; 0: it does not.
+    /// Training ends if 100 losses in a row are so many times the first one; 0: it does not.
     public var divergence = 3.0
     /// Steps between checkpoints within an epoch; 0: none.
     public var checkpointSteps = 1000
