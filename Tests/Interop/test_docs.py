@@ -57,13 +57,16 @@ def test_what_a_page_shows_runs(page, tmp_path):
 
 def test_examples_in_the_help_run(tmp_path):
     environment = workplace(tmp_path)
-    names = ["convert", "inspect", "verify", "repair", "index", "export", "composition"]  # in an order in which they can be typed
+    names = ["convert", "inspect", "verify", "repair", "index", "export", "composition", "compare"]  # in an order in which they can be typed
     (tmp_path / "files.txt").write_text("aoj/a.h5\naoj/b.h5\n")
     for part in range(3):
         command = [BINARY, "convert", "--quiet", SAMPLE, tmp_path / f"part{part}.pando", "--task", f"{part}/3"]
         subprocess.run(command, check=True)
     for name, source, match in ("jetht", "pfnano/a", []), ("tth", "mc/tth", ["--match", "top"]), ("w400", "mc/tth", ["--match", "W"]):
         subprocess.run([BINARY, "convert", "-q", tmp_path / f"{source}.root", tmp_path / f"{name}.pando", *match], check=True)
+    subprocess.run([BINARY, "convert", "-q", *(tmp_path / "jetclass").glob("*/*.root"), tmp_path / "jetclass.pando"], check=True)
+    mixed = jetclass.write_root(tmp_path / "mixed.root", 5, 40, [0, 8] * 20)
+    subprocess.run([BINARY, "convert", "-q", mixed, tmp_path / "jets.pando"], check=True)
     shown = []
     for name in filter(has_command, names):
         text = subprocess.run([BINARY, name, "--help"], capture_output=True, text=True, check=True).stdout

@@ -31,6 +31,8 @@ struct ConfigurationTests {
             #expect(configuration.schedule == .constant(), "\(name)")
             #expect(configuration.clip == 5 && configuration.seed == 1603, "\(name)")
         }
+        // An epoch of a small set is a pass over it, or patience would be that of 7,800 steps.
+        #expect(try read("finetune-jetclass").epochSteps == 0 && read("finetune-jetclass").patience == 10)
         #expect(try GenerativeModel(read("pretrain-aoj").backbone).parameters.count == 6_570_498)
         #expect(try read("pretrain-aoj").steps == 900_000 && read("pretrain-aoj").batch == 12 * 256)
         let classify = try read("classify-jetclass")

@@ -32,6 +32,7 @@ struct ScalingCommand: ParsableCommand {
     @Flag(help: "Only make the tokenizers, backbones and tokens that runs need.")
     var prepare = false
     @Option(
+        name: .customLong("run"),
         help: ArgumentHelp("Only do the runs I, I + N, I + 2 N, ... of the list, counted from 0.", valueName: "I/N"))
     var part: String?
     @Flag(help: "Only compare what has been generated, and draw the figures.")

@@ -125,6 +125,7 @@ public struct Study {
         let list = datasets.map { JSONValue.string($0).text }.joined(separator: ",")
         let settings = try TrainingConfiguration(
             path: configuration, overrides: ["data.datasets=[\(list)]", "data.emptyJets=skip"] + overrides)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         let trainer = try Trainer(settings, directory: path, threads: threads)
         trainer.isInterrupted = isInterrupted
         let say = progress
