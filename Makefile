@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build omnijet test lint format demo bench nightly clean system model python test-swift test-python
+.PHONY: help build omnijet test lint format demo bench figures nightly clean system model python test-swift test-python
 
 # One configuration everywhere: what is tested is what is used, and nothing is built twice.
 SWIFT_BUILD := swift build -c release
@@ -52,6 +52,9 @@ bench: build omnijet python ## Measure; what and against what is said in Benchma
 	@[ -x Benchmarks/run ] || { echo "there are no benchmarks yet (Benchmarks/run)" >&2; exit 1; }
 	@scripts/setup bench
 	./Benchmarks/run
+
+figures: build ## Draw the pictures of docs/evaluation.md again; needs PANDO_DATA
+	scripts/comparison_figures
 
 nightly: export PANDO_FUZZ_ARROW ?= 100000
 nightly: export PANDO_FUZZ_CATALOGUE ?= 100000

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import ks_2samp, wasserstein_distance
 
 import jetclass
-from conftest import SAMPLE, run
+from conftest import DATA, SAMPLE, run
 
 OBSERVABLES = ["jet_pt", "jet_mass", "tau21", "tau32", "multiplicity", "sd_mass"]
 
@@ -106,3 +106,32 @@ def test_one_dataset_has_figures_too(datasets, tmp_path):
     page = page_of(tmp_path / "figures")
     assert "Jets of aoj" in page and "occupancy" in page
     assert (tmp_path / "figures/observable-tau21.png").exists()
+
+
+@pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no simulated JetClass files (PANDO_DATA)")
+def test_simulated_jets_look_as_physics_says(tmp_path):
+    """Top jets have the top's mass and three prongs; QCD has neither, and fewer constituents; W jets have the W's mass and two prongs."""
+    jets = tmp_path / "jets.pando"
+    run("convert", *sorted((DATA / "jetclass").glob("train/*.root")), jets, "--quiet")
+    choices = [f"{jets}@name={name},label={label}" for name, label in (("QCD", 0), ("W", 7), ("top", 8))]
+    names = ["jet_mass", "sd_mass", "tau21", "tau32", "multiplicity"]
+    text = run("compare", *choices, "--observables", ",".join(names), "--into", tmp_path / "out", "--replicas", "0", "--json", "--quiet")
+    mean = {
+        one["quantity"]["name"]: {row["name"]: row["mean"] for row in [one["reference"], *one["others"]]}
+        for one in json.loads(text)["comparisons"]}
+    with open(tmp_path / "out/observable-jet_mass.csv") as file:
+        head, *rows = csv.reader(file)
+
+    def peak(name):
+        low, high, density = (head.index(f"{name}: {part}") for part in ("bin from", "bin to", "density"))
+        best = max((row for row in rows if row[high]), key=lambda row: float(row[density]))
+        return (float(best[low]) + float(best[high])) / 2
+
+    assert 168 < peak("top") < 185 and 78 < peak("W") < 92 and peak("QCD") < 75
+    # As the folder's description has them.
+    for name, constituents, tau21, tau32 in ("QCD", 42.3, 0.621, 0.786), ("top", 66.4, 0.471, 0.491), ("W", 39.6, 0.350, 0.737):
+        assert mean["multiplicity"][name] == pytest.approx(constituents, abs=0.1)
+        # Its taus are computed in another way.
+        assert mean["tau21"][name] == pytest.approx(tau21, abs=0.08) and mean["tau32"][name] == pytest.approx(tau32, abs=0.08)
+    assert mean["tau32"]["top"] < mean["tau32"]["W"] - 0.15 and mean["tau32"]["top"] < mean["tau32"]["QCD"] - 0.2
+    assert mean["tau21"]["W"] < mean["tau21"]["top"] < mean["tau21"]["QCD"]

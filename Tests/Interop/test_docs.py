@@ -64,7 +64,6 @@ def test_examples_in_the_help_run(tmp_path):
         subprocess.run(command, check=True)
     for name, source, match in ("jetht", "pfnano/a", []), ("tth", "mc/tth", ["--match", "top"]), ("w400", "mc/tth", ["--match", "W"]):
         subprocess.run([BINARY, "convert", "-q", tmp_path / f"{source}.root", tmp_path / f"{name}.pando", *match], check=True)
-    subprocess.run([BINARY, "convert", "-q", *(tmp_path / "jetclass").glob("*/*.root"), tmp_path / "jetclass.pando"], check=True)
     mixed = jetclass.write_root(tmp_path / "mixed.root", 5, 40, [0, 8] * 20)
     subprocess.run([BINARY, "convert", "-q", mixed, tmp_path / "jets.pando"], check=True)
     shown = []

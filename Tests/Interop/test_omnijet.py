@@ -78,7 +78,12 @@ def test_a_training_learns_and_says_how(jets, tmp_path):
     assert min(losses) < 0.6 * losses[0] and out["best"] == min(losses)
     page = omnijet("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500)
     assert "part_pt" in page and "perplexity" in page
-    found = result("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500, "--json")
+    figures = tmp_path / "figures"
+    found = result("tokenizer", "evaluate", tmp_path / "run/best.safetensors", jets, "--limit", 500, "--json", "--figures", figures)
+    assert "jet_mass" in (figures / "tokenizer.svg").read_text() and (figures / "tokenizer.png").exists()
+    # Sums of what is a little off are a little off.
+    ofjets = {part["feature"]: part for part in found["jetResolutions"]}
+    assert abs(ofjets["jet_pt"]["bias"]) < 0.2 and 0 < ofjets["jet_pt"]["rms"] < 0.4 and ofjets["jet_mass"]["unit"] == "GeV"
     resolution = {part["feature"]: part["rms"] for part in found["resolutions"]}
     # The features themselves spread by about 0.25.
     assert resolution["part_etarel"] < 0.15 and resolution["part_phirel"] < 0.15

@@ -15,7 +15,13 @@ struct ConfigurationTests {
     @Test func `all of them are understood`() throws {
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder).filter { $0.hasSuffix(".json") }
         #expect(names.count >= 10)
-        for name in names { _ = try read(String(name.dropLast(5))) }
+        // A study is none of a run, but names some.
+        for name in names where name != "study-small.json" { _ = try read(String(name.dropLast(5))) }
+        let study = try StudyConfiguration(path: Self.folder + "/study-small.json")
+        #expect(study.sizes == [100, 1000, 10_000] && study.strategies.count == 3)
+        for path in study.tokenizers.values.compactMap(\.configuration) + [study.training] {
+            #expect(names.contains(String(path.dropFirst("configs/".count))))
+        }
     }
 
     @Test func `the released ones have the released sizes and recipes`() throws {

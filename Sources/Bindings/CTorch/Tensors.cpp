@@ -155,7 +155,12 @@ int ct_to(ct_tensor t, int dtype, ct_tensor *out) {
     return make(out, [&] { return ref(t).to(scalar(dtype)); });
 }
 int ct_to_device(ct_tensor t, const char *device, ct_tensor *out) {
-    return make(out, [&] { return ref(t).to(at::Device(device)); });
+    return make(out, [&] {
+        const at::Device wanted(device);
+        TORCH_CHECK(!wanted.is_cuda() || at::hasCUDA(), "this libtorch has no GPU for ", device, "; build against one with CUDA (LIBTORCH) on a machine with a GPU");
+        TORCH_CHECK(!wanted.is_cuda() || wanted.index() < ct_cuda_devices(), "there is no ", device, ", but ", ct_cuda_devices(), " GPUs");
+        return ref(t).to(wanted);
+    });
 }
 int ct_contiguous(ct_tensor t, ct_tensor *out) {
     return make(out, [&] { return ref(t).contiguous(); });

@@ -29,7 +29,8 @@ struct PanelScript {
         let names = Double(panel.legend == nil ? 0 : panel.layers.count { $0.style?.name != nil })
         let share = min(0.45, (names * 1.25 * fontSize + 0.6 * fontSize) / max(1, height - ratioHeight))
         let isHistogram = panel.layers.contains { if case .histogram = $0 { true } else { false } }
-        let room = isHistogram && names > 0 ? share / (1 - share) : 0.08
+        let isAbove = panel.legend == .topRight || panel.legend == .topLeft
+        let room = isAbove && names > 0 ? share / (1 - share) : 0.08
         (xRange, yRange) = (
             panel.x.xRange(of: panel.layers),
             panel.y.range(of: panel.layers.flatMap(\.heights), room: room, fromZero: isHistogram)

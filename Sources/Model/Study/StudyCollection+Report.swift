@@ -56,13 +56,15 @@ extension StudyCollection {
                         }, floor: curve.floor)
                 }
                 let floor = comparison.reference[metric]
-                panels.append(
-                    .scaling(
-                        metric, of: quantity, series,
-                        floor: floor.flatMap {
-                            $0.percentile16 < $0.percentile84 ? $0.percentile16...$0.percentile84 : nil
-                        },
-                        title: isFirst ? FigureText(metric.label) : nil))
+                var panel = FigurePanel.scaling(
+                    metric, of: quantity, series,
+                    floor: floor.flatMap {
+                        $0.percentile16 < $0.percentile84 ? $0.percentile16...$0.percentile84 : nil
+                    },
+                    title: isFirst ? FigureText(metric.label) : nil)
+                // One legend says it for all.
+                if !isFirst { panel.legend = nil }
+                panels.append(panel)
             }
             return panels
         }
@@ -96,6 +98,7 @@ extension StudyCollection {
         }
         return try .distribution(
             of: quantity, reference: truth, others: others,
+            edges: FigurePanel.usualEdges(of: quantity, truth.values + others.flatMap(\.values)),
             dotted: Set(study.configuration.background.map { [$0.name] } ?? []),
             colors: FigureColor.sequence(runs.count), ratio: nil, title: title)
     }
