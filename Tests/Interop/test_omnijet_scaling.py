@@ -34,7 +34,7 @@ def study(tmp_path_factory):
         "backbones": {"own": {"tokenizer": "own", "configuration": training, "datasets": [jets]}},
         "strategies": [
             {"name": "fine-tuned", "tokenizer": "own", "backbone": "own"}, {"name": "from scratch", "tokenizer": "own"}],
-        "training": training, "sizes": [20, 60, 200], "seeds": [1], "validation": 100, "generated": 60, "reference": "test"})
+        "training": training, "sizes": [20, 60, 200, 100000], "seeds": [1], "validation": 100, "generated": 60, "reference": "test"})
     scaling(folder, "--prepare")
     scaling(folder, "--run", "0/2")
     return folder
@@ -46,6 +46,8 @@ def scaling(folder, *options, status=0):
 
 def test_a_study_is_done_run_by_run_and_collected(study):
     lines = scaling(study, "--list").splitlines()
+    # Sizes that the data do not allow are said, on stderr.
+    assert "jets to train on: no runs with 100,000" in lines.pop()
     assert [line.split("  ")[1] for line in lines] == [
         f"runs/jets/{strategy}/{size}/1" for size in (20, 60, 200) for strategy in ("fine-tuned", "from scratch")]
     assert ["ended" in line for line in lines] == [True, False, True, False, True, False]

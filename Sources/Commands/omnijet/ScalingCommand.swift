@@ -68,6 +68,12 @@ struct ScalingCommand: ParsableCommand {
         work.isInterrupted = { Interruption.isRequested }
         let isQuiet = quiet
         work.progress = { if !isQuiet { Console.note($0) } }
+        for (kind, rows) in work.available.sorted(by: { $0.key < $1.key }) {
+            let dropped = work.configuration.sizes.filter { $0 > rows }.sorted().map(Format.count)
+            guard !dropped.isEmpty else { continue }
+            Console.note(
+                "\(kind) has \(Format.count(rows)) jets to train on: no runs with \(dropped.joined(separator: ", "))")
+        }
         if list {
             for (number, run) in work.runs.enumerated() {
                 let state = work.result(of: run).map { "ended, \(Format.count($0.steps)) steps" } ?? "to do"

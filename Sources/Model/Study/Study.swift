@@ -36,6 +36,8 @@ public struct Study {
     public let configuration: StudyConfiguration
     /// Its directory.
     public let directory: String
+    /// Jets to train on that each class has: larger sizes make no runs.
+    public let available: [String: Int]
     /// Threads of libtorch.
     public var threads = 1
     /// Is told what is done.
@@ -44,16 +46,27 @@ public struct Study {
     public var isInterrupted: () -> Bool = { false }
 
     /// A study in a directory, which is made.
+    /// - Throws: What reading the catalogues of the classes throws; `ModelError` with code `input` if one has no split `train`.
     public init(_ configuration: StudyConfiguration, directory: String) throws {
         self.configuration = configuration
         self.directory = directory
+        var available: [String: Int] = [:]
+        for kind in configuration.classes {
+            let parts = try Dataset.readCatalogue(kind.dataset).splits?.parts
+            guard let rows = parts?.first(where: { $0.name == "train" })?.rows, rows > 0 else {
+                throw ModelError(
+                    .input, file: kind.dataset, place: "split train", message: "does not exist or is empty")
+            }
+            available[kind.name] = rows
+        }
+        self.available = available
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     }
 
     /// All runs: class by class, size by size, the strategies and seeds of a size beside each other.
     public var runs: [Run] {
         configuration.classes.flatMap { kind in
-            configuration.sizes.sorted().flatMap { size in
+            configuration.sizes.sorted().filter { $0 <= available[kind.name] ?? 0 }.flatMap { size in
                 configuration.strategies.flatMap { strategy in
                     configuration.seeds.map { Run(kind: kind, strategy: strategy, size: size, seed: $0) }
                 }
