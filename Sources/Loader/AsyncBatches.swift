@@ -1,4 +1,4 @@
-import Foundation
+import Support
 
 /// The batches of an epoch for `for try await`: a thin cover over the same threads.
 public struct AsyncBatches: AsyncSequence, Sendable {
@@ -30,9 +30,14 @@ public struct AsyncBatches: AsyncSequence, Sendable {
             let running = try running ?? RunningQueue(make())
             self.running = running
             let queue = running.queue, step = step
-            let batch: Batch? = try await withCheckedThrowingContinuation { continuation in
-                Thread.detachNewThread { continuation.resume(with: Result { try queue.take(step) }) }
+            let arrival: BatchArrival = try await withCheckedThrowingContinuation { continuation in
+                do {
+                    try WorkerThread.start { continuation.resume(with: Result { try queue.take(step) }) }
+                } catch {
+                    continuation.resume(throwing: error)
+                }
             }
+            guard case .batch(let batch) = arrival else { return nil }
             self.step += 1
             return batch
         }

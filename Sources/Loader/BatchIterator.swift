@@ -15,8 +15,26 @@ public final class BatchIterator {
     /// The next batch of this rank; nil at the end of the epoch.
     /// - Throws: What stopped a thread, in the place of its batch, with shard and record batch.
     public func next() throws -> Batch? {
-        guard let batch = try running.queue.take(state.step) else { return nil }
+        guard case .batch(let batch) = try running.queue.take(state.step) else { return nil }
         state.step += 1
         return batch
     }
+
+    /// The next batch of this rank, if it comes within some seconds: for loops that look at something else now and then.
+    /// - Throws: As `next()`.
+    public func next(within seconds: Double) throws -> BatchArrival {
+        let arrival = try running.queue.take(state.step, seconds: seconds)
+        if case .batch = arrival { state.step += 1 }
+        return arrival
+    }
+}
+
+/// What a loop gets that does not wait for ever.
+public enum BatchArrival: Sendable {
+    /// The next batch.
+    case batch(Batch)
+    /// The epoch has ended.
+    case end
+    /// No batch is ready yet; ask again.
+    case notYet
 }

@@ -76,7 +76,8 @@ public final class Claim: Sendable {
 
     private func startHeartbeat() {
         let path = path, owner = owner, stopped = stopped
-        let thread = Thread {
+        // Without it the claim only looks older than it is.
+        try? WorkerThread.start {
             var beat = owner
             while true {
                 // Short sleeps, so that a finished program is not held up.
@@ -94,7 +95,6 @@ public final class Claim: Sendable {
                 }
             }
         }
-        thread.start()
     }
 
     private static func read(_ path: String) -> Owner? {

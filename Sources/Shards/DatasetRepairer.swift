@@ -113,7 +113,7 @@ public struct DatasetRepairer: Sendable {
 
     /// Whether the index of the dataset that a merged dataset has a shard of notes parts.
     private func hasParts(ownerOf file: String) -> Bool {
-        guard file.hasSuffix(".arrow"), let owner = file.range(of: "/shards/", options: .backwards),
+        guard file.hasSuffix(".arrow"), let owner = file.ranges(of: "/shards/").last,
             let dataset = try? Dataset(directory: path(String(file[..<owner.lowerBound])))
         else { return false }
         return dataset.index.shards.contains { $0.contains { !$0.parts.isEmpty } }
@@ -217,7 +217,7 @@ public struct DatasetRepairer: Sendable {
         var parts = entry.file.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 2, let name = parts.last else { return "" }
         parts[parts.count - 2] = "parity"
-        parts[parts.count - 1] = name.replacingOccurrences(of: ".arrow", with: ".par")
+        parts[parts.count - 1] = name.replacing(".arrow", with: ".par")
         return parts.joined(separator: "/")
     }
 

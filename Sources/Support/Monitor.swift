@@ -17,7 +17,12 @@ public final class Monitor<Value: Sendable>: @unchecked Sendable {
         pthread_mutex_init(lock, nil)
         condition = .allocate(capacity: 1)
         condition.initialize(to: pthread_cond_t())
-        pthread_cond_init(condition, nil)
+        // The clock that timed waits are counted on: nobody sets it.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -58,6 +63,28 @@ public final class Monitor<Value: Sendable>: @unchecked Sendable {
                 return result
             }
             pthread_cond_wait(condition, lock)
+        }
+    }
+
+    /// Waits as `wait(until:)` does, but not longer than some seconds, of which it takes at most 10^9.
+    /// - Returns: Nil if `body` has returned no result by then; it is asked at least once.
+    public func wait<Result, Failure: Error>(
+        seconds: Double, until body: (inout Value) throws(Failure) -> Result?
+    ) throws(Failure) -> Result? {
+        var end = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &end)
+        let span = min(max(seconds.isFinite ? seconds : 1e9, 0), 1e9)
+        end.tv_sec += Int(span)
+        end.tv_nsec += Int((span - span.rounded(.down)) * 1e9)
+        if end.tv_nsec >= 1_000_000_000 { (end.tv_sec, end.tv_nsec) = (end.tv_sec + 1, end.tv_nsec - 1_000_000_000) }
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        while true {
+            if let result = try body(&value) {
+                pthread_cond_broadcast(condition)
+                return result
+            }
+            if pthread_cond_timedwait(condition, lock, &end) == ETIMEDOUT { return try body(&value) }
         }
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 
 /// Real threads for work that blocks on files and on conditions; Swift's cooperative pool must not be blocked.
@@ -6,17 +5,22 @@ public enum WorkerThreads {
     /// Runs `body(index)` on `count` threads and waits for all of them; throws the first error by thread number.
     public static func run(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
         let outcome = Monitor(Outcome())
-        for index in 0..<max(1, count) {
-            let thread = Thread {
-                var failure: (any Error)?
-                do { try body(index) } catch { failure = error }
-                outcome.update { state in
-                    state.finished += 1
-                    if let failure, state.failure.map({ index < $0.0 }) ?? true { state.failure = (index, failure) }
-                }
+        @Sendable func finish(_ index: Int, _ failure: (any Error)?) {
+            outcome.update { state in
+                state.finished += 1
+                if let failure, state.failure.map({ index < $0.0 }) ?? true { state.failure = (index, failure) }
             }
-            thread.stackSize = 4 << 20
-            thread.start()
+        }
+        for index in 0..<max(1, count) {
+            do {
+                try WorkerThread.start {
+                    var failure: (any Error)?
+                    do { try body(index) } catch { failure = error }
+                    finish(index, failure)
+                }
+            } catch {
+                finish(index, error)
+            }
         }
         let failure = outcome.wait { $0.finished == max(1, count) ? .some($0.failure?.1) : nil }
         if let failure { throw failure }

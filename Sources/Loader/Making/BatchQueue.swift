@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Kernels
 import Shards
 import Support
@@ -75,12 +75,18 @@ final class BatchQueue: Sendable {
     /// Starts the threads.
     func start() {
         for _ in 0..<loader.options.threads {
-            let thread = Thread { [self] in
-                work()
-                state.update { $0.threads -= 1 }
+            do {
+                try WorkerThread.start { [self] in
+                    work()
+                    state.update { $0.threads -= 1 }
+                }
+            } catch {
+                // Fewer threads make the same batches; without any, whoever asks is told.
+                state.update { state in
+                    state.threads -= 1
+                    if state.threads == 0 { state.ready[state.taken % state.ready.count] = .failure(error) }
+                }
             }
-            thread.stackSize = 4 << 20
-            thread.start()
         }
     }
 
@@ -100,16 +106,16 @@ final class BatchQueue: Sendable {
         }
     }
 
-    /// Waits for a batch; nil behind the last one.
-    func take(_ step: Int) throws -> Batch? {
-        guard step < steps else { return nil }
+    /// Waits for a batch, not longer than some seconds if there is such a number.
+    func take(_ step: Int, seconds: Double? = nil) throws -> BatchArrival {
+        guard step < steps else { return .end }
         guard getpid() == process else {
             throw LoaderError(
                 .options, file: loader.parts[0].dataset.directory, message: "the loader was made before a fork",
                 advice: "make it in the process that uses it")
         }
         let asked = LoaderCounters.now
-        let result: Result<Batch, any Error> = state.wait { state in
+        func pick(_ state: inout State) -> Result<Batch, any Error>? {
             let place = step % state.ready.count
             guard state.taken == step, let result = state.ready[place] else { return nil }
             // An error stays where it is, for whoever asks again.
@@ -121,7 +127,10 @@ final class BatchQueue: Sendable {
             state.counters.stalled += LoaderCounters.now - asked
             return result
         }
-        return try result.get()
+        guard let seconds else { return .batch(try state.wait(until: pick).get()) }
+        if let result = state.wait(seconds: seconds, until: pick) { return .batch(try result.get()) }
+        state.update { $0.counters.stalled += LoaderCounters.now - asked }
+        return .notYet
     }
 
     private func work() {

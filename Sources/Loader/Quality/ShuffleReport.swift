@@ -1,6 +1,6 @@
 import ArrowIPC
-import Foundation
 import Shards
+import Support
 
 /// How well the batches of a dataset are shuffled, by what a loader delivers.
 public struct ShuffleReport: Codable, Sendable, Equatable {
@@ -109,10 +109,10 @@ public struct ShuffleReport: Codable, Sendable, Equatable {
     public var text: String {
         func number(_ estimate: Estimate?) -> String {
             guard let estimate else { return "-" }
-            return String(format: "%.3f ± %.3f", estimate.value, estimate.error)
+            return "\(estimate.value.fixed(3)) ± \(estimate.error.fixed(3))"
         }
         func line(_ name: String, _ cells: String...) -> String {
-            cells.reduce(name.padding(toLength: 36, withPad: " ", startingAt: 0)) {
+            cells.reduce(name.prefix(36) + String(repeating: " ", count: max(0, 36 - name.count))) {
                 $0 + String(repeating: " ", count: max(1, 20 - $1.count)) + $1
             }
         }
@@ -127,12 +127,12 @@ public struct ShuffleReport: Codable, Sendable, Equatable {
                     number(variance.shuffled), number(variance.inOrder), "1"))
         }
         lines.append(
-            line("distance of neighbours", number(neighbours), "", String(format: "%.3f", expectedNeighbours)))
+            line("distance of neighbours", number(neighbours), "", expectedNeighbours.fixed(3)))
         for (epoch, correlation) in epochCorrelations.enumerated() {
             lines.append(
                 line(
-                    "correlation of epochs \(epoch), \(epoch + 1)", String(format: "%.4f", correlation), "",
-                    String(format: "0 ± %.4f", correlationError)))
+                    "correlation of epochs \(epoch), \(epoch + 1)", correlation.fixed(4), "",
+                    "0 ± \(correlationError.fixed(4))"))
         }
         return lines.joined(separator: "\n")
     }
