@@ -41,7 +41,7 @@ struct ContentSelection: Sendable {
     /// - Throws: `LoaderError` with code `feature` or `options` for names that are not there.
     init(dataset: Dataset, contents: LoaderContents, split name: String?) throws {
         let file = dataset.directory
-        let encoding = Self.everything(dataset), known = encoding.fields.map(\.name)
+        let encoding = dataset.wholeEncoding, known = encoding.fields.map(\.name)
         func field(_ name: String) throws(LoaderError) -> Int {
             guard let index = known.firstIndex(of: name) else {
                 throw LoaderError(
@@ -76,18 +76,6 @@ struct ContentSelection: Sendable {
         }
         self.names = names
         self.encoding = encoding
-    }
-
-    /// The fields of the source, and behind them what the dataset derived for each jet.
-    private static func everything(_ dataset: Dataset) -> JetEncoding {
-        var encoding = dataset.catalogue.encoding
-        let known = Set(encoding.fields.map(\.name))
-        for (number, field) in dataset.schema.fields.enumerated() where !known.contains(field.name) {
-            guard let type = ElementType.allCases.first(where: { $0.arrow == field.type }) else { continue }
-            encoding.fields.append(
-                SourceField(name: field.name, dataset: "derived", column: number, type: type, role: .jet))
-        }
-        return encoding
     }
 
     private static func split(
