@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "Convert", targets: ["Convert"]),
         .library(name: "Loader", targets: ["Loader"]),
         .library(name: "Evaluation", targets: ["Evaluation"]),
+        .library(name: "PandoC", type: .dynamic, targets: ["PandoC"]),
         .executable(name: "pando", targets: ["pando"]),
         .executable(name: "omnijet", targets: ["omnijet"]),
     ],
@@ -81,6 +82,12 @@ let package = Package(
         .target(name: "SafeTensors", dependencies: ["Support", "CDeflate"], path: "Sources/Formats/SafeTensors"),
         .target(name: "Support", dependencies: ["CXXHash"]),
         .target(name: "Kernels"),
+
+        // C, and with it Python.
+        .target(name: "CPando", path: "Sources/Bindings/CPando"),
+        .target(
+            name: "PandoC", dependencies: ["CPando", "Loader", "Shards", "ArrowIPC", "Support"],
+            path: "Sources/Bindings/PandoC", exclude: ["exports.map"]),
 
         // FastJet.
         .target(

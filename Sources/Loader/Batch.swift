@@ -80,6 +80,9 @@ public final class Batch: @unchecked Sendable {
     /// The element type of a column; nil if it was not asked for.
     public func elementType(of name: String) -> ElementType? { names[name].map { columns.elementType(of: $0) } }
 
+    /// Whether a column has a value for each constituent; false also if it was not asked for.
+    public func hasConstituents(_ name: String) -> Bool { names[name].map { columns.hasConstituents($0) } ?? false }
+
     /// The values of a float32 column, as `bytes(of:)` has them; nil if it was not asked for or has another type.
     public func floats(_ name: String) -> UnsafeBufferPointer<Float>? {
         guard let index = names[name], columns.elementType(of: index) == .float32 else { return nil }

@@ -1,5 +1,3 @@
-import ArrowIPC
-
 /// The version of this program.
 public enum Version {
     /// As in CHANGELOG.md.

@@ -1,0 +1,181 @@
+import Foundation
+import Loader
+import Shards
+import Support
+
+/// What `pando_loader_open` is asked for, as JSON with the names of `LoaderContents` and `LoaderOptions`.
+struct LoaderRequest {
+    var sources: [LoaderSource]
+    var contents: LoaderContents
+    var options: LoaderOptions
+
+    /// Reads a request.
+    /// - Throws: `LoaderError` with code `options` for names that are not known and values of another kind, `feature` for
+    ///   features and tokens that make no sense.
+    init(json: String) throws {
+        let parsed: Parsed
+        do {
+            parsed = try JSONDecoder().decode(Parsed.self, from: Data(json.utf8))
+        } catch let error as DecodingError {
+            throw Self.fault(error)
+        }
+        sources = parsed.sources.map { LoaderSource($0.dataset, weight: $0.weight ?? 1, split: $0.split) }
+        contents = LoaderContents(columns: parsed.columns)
+        if let features = parsed.features {
+            contents.features = features == "released" ? .released : try FeatureConfiguration(json: features)
+        }
+        contents.isJagged = parsed.isJagged ?? false
+        contents.labels = parsed.labels ?? []
+        contents.labelColumn = parsed.labelColumn
+        contents.tokens = try parsed.tokens.map {
+            try TokenPairs(codebookSize: $0.codebookSize, length: $0.length ?? 128)
+        }
+        contents.tokenColumn = parsed.tokenColumn
+        contents.angles = parsed.angles ?? .stored
+        options = LoaderOptions()
+        parsed.options?.apply(to: &options)
+        // More would only fill memory before anything else complains.
+        for (name, value, most) in [
+            ("threads", options.threads, 1024), ("prefetch", options.prefetch, 1 << 16),
+            ("batchSize", options.batchSize, 1 << 24), ("window", options.window ?? 1, 1 << 24),
+            ("streams", options.streams ?? 1, 1 << 20),
+        ] where value > most {
+            throw LoaderError(.options, place: name, message: "is \(value), expected at most \(most)")
+        }
+    }
+
+    private static func fault(_ error: DecodingError) -> LoaderError {
+        let (context, name): (DecodingError.Context, String?) =
+            switch error {
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+                (context, nil)
+            case .keyNotFound(let key, let context): (context, key.stringValue)
+            @unknown default: (.init(codingPath: [], debugDescription: "\(error)"), nil)
+            }
+        let path = (context.codingPath.map(\.stringValue) + [name].compactMap { $0 }).joined(separator: ".")
+        return LoaderError(.options, place: path, message: context.debugDescription)
+    }
+
+    private struct Parsed: Decodable {
+        var sources: [Source]
+        var columns: [String]?
+        var features: String?
+        var isJagged: Bool?
+        var labels: [String]?
+        var labelColumn: String?
+        var tokens: Tokens?
+        var tokenColumn: String?
+        var angles: LoaderContents.AngleSource?
+        var options: Options?
+
+        struct Source: Decodable {
+            var dataset: String
+            var weight: Double?
+            var split: String?
+
+            enum CodingKeys: String, CodingKey, CaseIterable { case dataset, weight, split }
+
+            init(from decoder: any Decoder) throws {
+                try AnyKey.check(decoder, CodingKeys.self)
+                let values = try decoder.container(keyedBy: CodingKeys.self)
+                dataset = try values.decode(String.self, forKey: .dataset)
+                weight = try values.decodeIfPresent(Double.self, forKey: .weight)
+                split = try values.decodeIfPresent(String.self, forKey: .split)
+            }
+        }
+
+        struct Tokens: Decodable {
+            var codebookSize: Int
+            var length: Int?
+        }
+
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case sources, columns, features, isJagged, labels, labelColumn, tokens, tokenColumn, angles, options
+        }
+
+        init(from decoder: any Decoder) throws {
+            try AnyKey.check(decoder, CodingKeys.self)
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            sources = try values.decode([Source].self, forKey: .sources)
+            columns = try values.decodeIfPresent([String].self, forKey: .columns)
+            features = try values.decodeIfPresent(String.self, forKey: .features)
+            isJagged = try values.decodeIfPresent(Bool.self, forKey: .isJagged)
+            labels = try values.decodeIfPresent([String].self, forKey: .labels)
+            labelColumn = try values.decodeIfPresent(String.self, forKey: .labelColumn)
+            tokens = try values.decodeIfPresent(Tokens.self, forKey: .tokens)
+            tokenColumn = try values.decodeIfPresent(String.self, forKey: .tokenColumn)
+            angles = try values.decodeIfPresent(LoaderContents.AngleSource.self, forKey: .angles)
+            options = try values.decodeIfPresent(Options.self, forKey: .options)
+        }
+    }
+
+    /// The options that are named; the others are the defaults.
+    private struct Options: Decodable {
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case batchSize, shuffle, exact, exactLimit, mixtureLength, seed, window, streams, dropLast, split, limit
+            case limitSeed, rank, worldSize, threads, prefetch, releasesPages, checksDigests
+        }
+
+        private var changes: [@Sendable (inout LoaderOptions) -> Void] = []
+
+        init(from decoder: any Decoder) throws {
+            try AnyKey.check(decoder, CodingKeys.self)
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            var changes: [@Sendable (inout LoaderOptions) -> Void] = []
+            func take<Value: Decodable & Sendable>(
+                _ key: CodingKeys, _ path: WritableKeyPath<LoaderOptions, Value> & Sendable
+            ) throws {
+                guard let value = try values.decodeIfPresent(Value.self, forKey: key) else { return }
+                changes.append { $0[keyPath: path] = value }
+            }
+            func takeOptional<Value: Decodable & Sendable>(
+                _ key: CodingKeys, _ path: WritableKeyPath<LoaderOptions, Value?> & Sendable
+            ) throws {
+                guard let value = try values.decodeIfPresent(Value.self, forKey: key) else { return }
+                changes.append { $0[keyPath: path] = value }
+            }
+            try take(.batchSize, \.batchSize)
+            try take(.shuffle, \.shuffle)
+            try take(.exact, \.exact)
+            try take(.exactLimit, \.exactLimit)
+            try take(.mixtureLength, \.mixtureLength)
+            try take(.seed, \.seed)
+            try takeOptional(.window, \.window)
+            try takeOptional(.streams, \.streams)
+            try take(.dropLast, \.dropLast)
+            try takeOptional(.split, \.split)
+            try takeOptional(.limit, \.limit)
+            try take(.limitSeed, \.limitSeed)
+            try take(.rank, \.rank)
+            try take(.worldSize, \.worldSize)
+            try take(.threads, \.threads)
+            try take(.prefetch, \.prefetch)
+            try takeOptional(.releasesPages, \.releasesPages)
+            try take(.checksDigests, \.checksDigests)
+            self.changes = changes
+        }
+
+        func apply(to options: inout LoaderOptions) {
+            for change in changes { change(&options) }
+        }
+    }
+}
+
+/// Any name of a JSON object, so that unknown ones are seen.
+private struct AnyKey: CodingKey {
+    var stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+
+    /// Refuses names that are not among those of `Keys`.
+    static func check<Keys: CodingKey & CaseIterable>(_ decoder: any Decoder, _ keys: Keys.Type) throws {
+        let known = keys.allCases.map(\.stringValue)
+        for key in try decoder.container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
+            throw LoaderError(
+                .options, place: key.stringValue, message: "is no option",
+                advice: "there are \(known.joined(separator: ", "))")
+        }
+    }
+}
