@@ -40,7 +40,7 @@ package enum Console {
     }
 }
 
-/// Shows how far long work is: a bar on a terminal, else a line every ten seconds.
+/// Shows how far long work is: a bar on a terminal, else a line every ten seconds; or JSON for a program that shows it itself.
 package final class Progress: Sendable {
     private struct State: Sendable {
         var shown = 0.0
@@ -50,11 +50,14 @@ package final class Progress: Sendable {
     private let verb: String
     private let unit: String
     private let isQuiet: Bool
+    private let isForPrograms: Bool
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let started = Progress.now
     private let state = Monitor(State())
 
-    package init(_ verb: String, unit: String, quiet: Bool) {
+    /// - Parameter forPrograms: Writes `{"done":1024,"total":4096,"what":"converting"}`, at most ten times a second and at the end.
+    package init(_ verb: String, unit: String, quiet: Bool, forPrograms: Bool = false) {
+        isForPrograms = forPrograms
         self.verb = verb
         self.unit = unit
         isQuiet = quiet
@@ -71,6 +74,11 @@ package final class Progress: Sendable {
         guard !isQuiet else { return }
         let now = Self.now
         state.update { state in
+            if isForPrograms {
+                guard now - state.shown >= 0.1 || done == total else { return }
+                state.shown = now
+                return Console.write("{\"done\":\(done),\"total\":\(total),\"what\":\"\(verb)\"}\n")
+            }
             let pause = isTerminal ? 0.1 : 10
             guard now - max(state.shown, isTerminal ? 0 : started) >= pause else { return }
             state.shown = now

@@ -73,6 +73,8 @@ struct ConvertCommand: ParsableCommand {
     var takeOver = false
     @Flag(name: .shortAndLong, help: "No progress.")
     var quiet = false
+    @Flag(help: "Tell the progress as lines of JSON, for a program that shows it.")
+    var progressLines = false
     @Flag(help: "Print the result as JSON.")
     var json = false
 
@@ -130,12 +132,12 @@ struct ConvertCommand: ParsableCommand {
         var options = try options()
         options.selection = try choice(schema)
         var converter = Converter(inputs: inputs, output: output, schema: schema, options: options)
-        let looking = Progress("looking at", unit: "inputs", quiet: quiet)
+        let looking = Progress("looking at", unit: "inputs", quiet: quiet, forPrograms: progressLines)
         converter.preparing = { done, all in
             looking.show(done, of: all)
             if done == all { looking.finish() }
         }
-        let progress = Progress("converting", unit: "jets", quiet: quiet)
+        let progress = Progress("converting", unit: "jets", quiet: quiet, forPrograms: progressLines)
         converter.progress = { progress.show($0, of: $1) }
         Interruption.listen()
         converter.isInterrupted = { Interruption.isRequested }
