@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build omnijet test lint format demo bench figures nightly clean system model python test-swift test-python
+.PHONY: help build omnijet wheel test-wheel test lint format demo bench figures nightly clean system model python test-swift test-python
 
 # One configuration everywhere: what is tested is what is used, and nothing is built twice.
 SWIFT_BUILD := swift build -c release
@@ -26,8 +26,11 @@ build: system ## Build the tool for datasets: .build/release/pando
 omnijet: system model ## Build the tool for models: .build/release/omnijet; needs libtorch
 	$(SWIFT_BUILD) --product omnijet
 
-test: lint test-swift test-python ## Check style, run all tests
-	@echo "make test: style, Swift tests and interoperability tests all passed"
+wheel: system python ## Build the Python package: dist/pando-*.whl
+	scripts/wheel
+
+test: lint test-swift test-python test-wheel ## Check style, run all tests
+	@echo "make test: style, Swift tests, interoperability tests and tests of the Python package all passed"
 
 test-swift: system model python
 	$(SWIFT_BUILD) --build-tests
@@ -37,6 +40,11 @@ test-python: system model python
 	@[ -x "$(PANDO_BINARY)" ] || $(SWIFT_BUILD) --product pando
 	@[ -x "$(PANDO_OMNIJET)" ] || $(SWIFT_BUILD) --product omnijet
 	$(PANDO_PYTHON) -m pytest -q Tests/Interop
+
+# Where the wheel is installed there is nothing of Swift, of this project, or of the virtual environment that builds it.
+test-wheel: system python wheel
+	@[ -x .build/release/loader-probe ] || $(SWIFT_BUILD) --product loader-probe
+	scripts/test-wheel
 
 lint: system python ## Check style without changing anything
 	$(PANDO_PYTHON) scripts/lint.py
@@ -65,7 +73,7 @@ nightly: export PANDO_FUZZ_CONVERT ?= 3000
 nightly: test ## The tests with far more damaged inputs
 
 clean: ## Remove everything that was built
-	rm -rf .build .venv demo-output .pytest_cache
+	rm -rf .build .build-wheel .venv .venv-wheel .venv-wheel-torch dist demo-output .pytest_cache
 
 system:
 	@scripts/setup system

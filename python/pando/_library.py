@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
 import os
 import pathlib
 from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_void_p
@@ -131,6 +132,11 @@ def text(pointer: int | None) -> str:
 def parsed(pointer: int | None) -> Any:
     """The same as what its JSON says."""
     return json.loads(text(pointer))
+
+
+def as_json(value: Any) -> bytes:
+    """JSON for the library; NumPy's whole numbers are numbers as well."""
+    return json.dumps(value, default=operator.index).encode()
 
 
 def encoded(path: str | os.PathLike[str]) -> bytes:

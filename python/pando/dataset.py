@@ -260,7 +260,8 @@ class Dataset:
                 wanted = None if columns is None else [self._stored_number(name) for name in columns]
                 options = pa.ipc.IpcReadOptions(included_fields=wanted)
                 tables.append(pa.ipc.open_file(source, options=options).read_all())
-        return pa.concat_tables(tables)
+        table = pa.concat_tables(tables)
+        return table if columns is None else table.select(list(columns))
 
     def _stored_number(self, name: str) -> int:
         known = [column["name"] for column in self.catalogue["columns"]]

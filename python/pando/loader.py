@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import pathlib
 import sys
 import threading
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._library import C, Forks, Handle, RawBatch, failure, parsed
+from ._library import C, Forks, Handle, RawBatch, as_json, failure, parsed
 from .batch import Batch, Shape
 from .errors import ForkError, LoaderError
 from .ranks import Rank, resolve_rank
@@ -66,12 +66,12 @@ def _features(features: Features | None, pad_length: int, axis: str, jet_feature
             return pathlib.Path(name).read_text(encoding="utf-8")
         features = [part.strip() for part in name.split(",")]
     if isinstance(features, Mapping):
-        return json.dumps(features)
+        return as_json(features).decode()
     entries = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in features]
     configuration: dict[str, Any] = {"features": entries, "pad_length": pad_length, "axis": axis}
     if jet_features:
         configuration["jet_features"] = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in jet_features]
-    return json.dumps(configuration)
+    return as_json(configuration).decode()
 
 
 class Batches(Iterator[Any]):
@@ -84,7 +84,7 @@ class Batches(Iterator[Any]):
         self._loader, self._state = loader, state
         self._shape = loader._shape
         Forks.check()
-        self._epoch: Handle | None = Handle(C.pando_epoch_begin(handle.pointer, json.dumps(state).encode()), C.pando_epoch_end)
+        self._epoch: Handle | None = Handle(C.pando_epoch_begin(handle.pointer, as_json(state)), C.pando_epoch_end)
         # The loader must outlive its threads.
         self._handle = handle
         self._lock = threading.Lock()
@@ -245,7 +245,6 @@ class Loader:
         self._state: dict[str, Any] = about["state"]
         self._was_loaded = False
         self._batches: Batches | None = None
-        _register(type(self))
 
     def _handle(self, rank: int, world_size: int) -> Handle:
         """The library's loader for a rank, opened once in each process."""
@@ -255,7 +254,7 @@ class Loader:
         Forks.check()
         request = dict(self._request)
         request["options"] = {**request["options"], "rank": rank, "worldSize": world_size}
-        made = Handle(C.pando_loader_open(json.dumps(request).encode()), C.pando_loader_close)
+        made = Handle(C.pando_loader_open(as_json(request)), C.pando_loader_close)
         self._handles[rank, world_size] = made
         return made
 
@@ -293,7 +292,7 @@ class Loader:
         if state["step"] == 0 or (state["step"] < len(self) and len(self._request["sources"]) == 1):
             return False
         handle = self._handle(self.rank.rank, self.rank.world_size)
-        following = json.dumps({**state, "step": state["step"] + 1}).encode()
+        following = as_json({**state, "step": state["step"] + 1})
         return int(C.pando_loader_check(handle.pointer, following)) != 0
 
     def _now(self) -> dict[str, Any]:
@@ -328,7 +327,7 @@ class Loader:
         Raises `LoaderError` that names the difference if the state is of another dataset or of other options.
         """
         handle = self._handle(self.rank.rank, self.rank.world_size)
-        if C.pando_loader_check(handle.pointer, json.dumps(dict(state)).encode()) != 0:
+        if C.pando_loader_check(handle.pointer, as_json(dict(state))) != 0:
             raise failure()
         self._state, self._was_loaded = {**state, "options": dict(state["options"])}, True
 
@@ -374,22 +373,37 @@ class Loader:
         names = ", ".join(source["dataset"] for source in self._request["sources"])
         return f"<pando.Loader of {names}: {self.jet_count} jets, {len(self)} batches an epoch, {self.rank}>"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __new__(cls, *_: Any, **__: Any) -> Loader:
+        """A loader that PyTorch, where it was imported, knows as a dataset that is iterated and not indexed."""
+        return super().__new__(_known_to_torch(cls))
+
+    def __reduce__(self) -> tuple[Any, ...]:
         kept = dict(self.__dict__)
         for name in ("_handles", "_batches", "_about", "_shape"):
             kept.pop(name)
-        kept["_state"] = self.state_dict()
-        return kept
-
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        self.__dict__.update(kept)
-        state, was_loaded = kept["_state"], kept["_was_loaded"]
-        self._open()
-        self._state, self._was_loaded = state, was_loaded or state["step"] > 0
+        return _restore, ({**kept, "_state": self.state_dict()},)
 
 
-def _register(loader: type[Loader]) -> None:
-    """Tells PyTorch, where it was imported, that a loader is iterated and not indexed."""
+def _restore(kept: dict[str, Any]) -> Loader:
+    """The loader that was pickled, opened here."""
+    loader = Loader.__new__(Loader)
+    loader.__dict__.update(kept)
+    loader._open()
+    loader._state, loader._was_loaded = kept["_state"], kept["_was_loaded"] or kept["_state"]["step"] > 0
+    return loader
+
+
+def _known_to_torch(cls: type[Loader]) -> type[Loader]:
     data = sys.modules.get("torch.utils.data")
-    if data is not None:
-        data.IterableDataset.register(loader)
+    if data is None or issubclass(cls, data.IterableDataset):
+        return cls
+    known = _KINDS.get(cls)
+    if known is None:
+        known = types.new_class(cls.__name__, (cls, data.IterableDataset))
+        known.__module__, known.__doc__ = cls.__module__, cls.__doc__
+        _KINDS[cls] = known
+    return known
+
+
+#: Loaders that are PyTorch's as well, by what they are.
+_KINDS: dict[type[Loader], type[Any]] = {}
