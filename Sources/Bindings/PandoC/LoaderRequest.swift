@@ -122,16 +122,25 @@ struct LoaderRequest {
             try AnyKey.check(decoder, CodingKeys.self)
             let values = try decoder.container(keyedBy: CodingKeys.self)
             var changes: [@Sendable (inout LoaderOptions) -> Void] = []
+            func value<Value: Decodable>(_ key: CodingKeys) throws -> Value? {
+                do {
+                    return try values.decodeIfPresent(Value.self, forKey: key)
+                } catch {
+                    // Foundation says of -1 for an unsigned number that the whole JSON is none.
+                    let kind = Value.self == UInt64.self ? "a whole number from 0 to 2^64 - 1" : "\(Value.self)"
+                    throw LoaderError(.options, place: "options.\(key.stringValue)", message: "is not \(kind)")
+                }
+            }
             func take<Value: Decodable & Sendable>(
                 _ key: CodingKeys, _ path: WritableKeyPath<LoaderOptions, Value> & Sendable
             ) throws {
-                guard let value = try values.decodeIfPresent(Value.self, forKey: key) else { return }
+                guard let value: Value = try value(key) else { return }
                 changes.append { $0[keyPath: path] = value }
             }
             func takeOptional<Value: Decodable & Sendable>(
                 _ key: CodingKeys, _ path: WritableKeyPath<LoaderOptions, Value?> & Sendable
             ) throws {
-                guard let value = try values.decodeIfPresent(Value.self, forKey: key) else { return }
+                guard let value: Value = try value(key) else { return }
                 changes.append { $0[keyPath: path] = value }
             }
             try take(.batchSize, \.batchSize)
