@@ -56,7 +56,7 @@ format: system ## Bring Swift sources into the project's style
 demo: build ## Convert the sample, look at it, prove that nothing was lost
 	@scripts/demo
 
-bench: build omnijet python ## Measure; what and against what is said in Benchmarks/
+bench: build omnijet python wheel ## Measure; what and against what is said in Benchmarks/
 	@[ -x Benchmarks/run ] || { echo "there are no benchmarks yet (Benchmarks/run)" >&2; exit 1; }
 	@scripts/setup bench
 	./Benchmarks/run

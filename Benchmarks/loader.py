@@ -42,6 +42,8 @@ class Peer:
 
 
 PEERS = [
+    Peer("python", "Pando from Python, NumPy", "pando_peer", "numpy", "test"),
+    Peer("pytorch", "Pando from Python, PyTorch", "pando_peer", "torch", "torch"),
     Peer("h5py-random", "h5py, random rows, published file", "hdf5_peer", "random", "test", 512),
     Peer("h5py", "h5py, slabs + shuffle, published file", "hdf5_peer", "published", "test", 20_032),
     Peer("h5py-padded", "h5py, slabs + shuffle, padded copy", "hdf5_peer", "padded", "test"),
@@ -59,7 +61,7 @@ PEERS = [
     Peer("bare", "no loader: decompress and write", "bare_peer", "zstd", checked=False),
 ]
 LIGHT = ["h5py", "memmap"]
-QUICK = [*LIGHT, "h5py-padded", "parquet", "numba-ipc", "omnijet", "litdata", "bare"]
+QUICK = ["python", *LIGHT, "h5py-padded", "parquet", "numba-ipc", "omnijet", "litdata", "bare"]
 
 
 def environments():

@@ -209,10 +209,18 @@ class Batch:
         parts = [f"{name} {list(self._get(name).shape)}" for name in self._shape.names]
         return f"<pando.Batch {self.step} of epoch {self.epoch}: {self.rows} jets, {', '.join([*parts, *self.columns])}>"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all that it holds: columns come last."""
+        return (*self._shape.names, *self._shape.columns)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """What it holds under a name."""
+        return self._get(name) if name in self._shape.names else self[name]
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that the batch holds, by name."""
-        held: dict[str, NDArray[Any]] = {name: self._get(name) for name in self._shape.names}
-        return held | {column: self[column] for column in self.columns}
+        """All that it holds, by name."""
+        return {name: self.array(name) for name in self.names}
 
     def torch(self, device: Any = None, pin_memory: bool = False) -> TorchBatch:
         """The same as tensors over the same memory; on another device, copied without waiting if the memory is pinned."""
