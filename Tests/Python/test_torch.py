@@ -141,14 +141,14 @@ EXAMPLE = [sys.executable, str(ROOT / "examples/train_pytorch.py")]
 @pytest.mark.skipif(not (ROOT / "examples/train_pytorch.py").exists(), reason="no example")
 def test_the_example_goes_on_after_a_kill_as_if_nothing_had_been(sample, tmp_path):
     def train(name, *words, status=0):
-        command = [*EXAMPLE, sample, "--checkpoint", tmp_path / name, "--epochs", "2", "--threads", "1", *words]
+        command = [*EXAMPLE, sample, "--checkpoint", tmp_path / name, "--epochs", "1", "--threads", "1", *words]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
         assert done.returncode == status, done.stderr
         return done.stdout
 
     whole = train("whole.pt")
     train("killed.pt", "--kill-after", "7", status=-9)
-    train("killed.pt", "--kill-after", "20", status=-9)
+    train("killed.pt", "--kill-after", "8", status=-9)
     rest = train("killed.pt")
     assert rest.splitlines()[-1] == whole.splitlines()[-1] and "weights" in rest.splitlines()[-1]
     one, two = (torch.load(tmp_path / name) for name in ("whole.pt", "killed.pt"))
@@ -174,3 +174,37 @@ def test_two_processes_under_torchrun_train_the_same_model(sample, tmp_path):
     assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
     out, _ = run("print(1)")
     assert out == "1\n"
+
+
+def test_states_of_stateful_data_loaders_and_nodes_go_on_with_the_next_batch(sample):
+    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+    nodes = pytest.importorskip("torchdata.nodes")
+    whole = [batch.jets.tolist() for batch in make(sample).batches(0)]
+    kinds = [
+        lambda: stateful(make(sample, as_torch=True), batch_size=None),
+        lambda: nodes.Loader(nodes.IterableWrapper(make(sample, as_torch=True))),
+    ]
+    for kind in kinds:
+        first = kind()
+        batches = iter(first)
+        seen = [next(batches).jets.tolist() for _ in range(5)]
+        second = kind()
+        second.load_state_dict(first.state_dict())
+        assert seen + [batch.jets.tolist() for batch in second] == whole
+
+
+def test_lightning_goes_on_in_the_middle_of_an_epoch(sample, tmp_path):
+    pytest.importorskip("lightning")
+
+    def train(name, *words):
+        command = [sys.executable, "-W", "ignore", ROOT / "examples/train_lightning.py", sample, "--epochs", "1"]
+        command += ["--checkpoint", tmp_path / name, *words]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[-1]
+
+    whole = train("whole.ckpt")
+    assert whole.startswith("steps (0, 0) to (0, 20), 21 in all")
+    assert train("stopped.ckpt", "--stop-after", "9").startswith("steps (0, 0) to (0, 8), 9 in all")
+    rest = train("stopped.ckpt")
+    assert rest.startswith("steps (0, 9) to (0, 20), 21 in all") and rest.split("weights")[1] == whole.split("weights")[1]
