@@ -71,8 +71,7 @@ def test_inside_a_data_loader_batches_are_the_same(sample):
         assert isinstance(batch.features, torch.Tensor)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.parametrize("as_torch", [False, True])
+@pytest.mark.parametrize("method, as_torch", [("fork", False), ("spawn", True)])
 def test_workers_share_the_batches(method, as_torch, sample):
     loader = make(sample, as_torch=as_torch)
     seen = list(DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context=method))
