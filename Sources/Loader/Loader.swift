@@ -52,6 +52,7 @@ public final class Loader: Sendable {
                 .options, place: "columns", message: "are not named",
                 advice: "say which columns, features, labels or tokens the batches of a mixture have")
         }
+        try options.checkNumbers(file: first.dataset)
         self.sources = sources
         self.options = options
         self.contents = contents

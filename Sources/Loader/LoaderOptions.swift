@@ -74,22 +74,22 @@ public struct LoaderOptions: Sendable, Equatable {
         return all
     }
 
-    /// Says what cannot be, before anything is read.
-    /// - Parameters:
-    ///   - batches: Record batches that the rows lie in.
-    ///   - part: The dataset's part of each batch: less than 1 in a mixture.
-    func check(rows: Int, batches: Int, part: Double = 1, file: String) throws(LoaderError) {
-        func fault(_ place: String, _ message: String, _ advice: String? = nil) -> LoaderError {
-            LoaderError(.options, file: file, place: place, message: message, advice: advice)
+    private func fault(_ file: String, _ place: String, _ message: String, _ advice: String? = nil) -> LoaderError {
+        LoaderError(.options, file: file, place: place, message: message, advice: advice)
+    }
+
+    /// Says which numbers cannot be, whatever the dataset: nothing may be computed with them before.
+    func checkNumbers(file: String) throws(LoaderError) {
+        guard batchSize >= 1 else { throw fault(file, "batch size", "is \(batchSize), expected at least 1") }
+        guard windowLength >= 1 else {
+            throw fault(file, "window", "is \(windowLength) record batches, expected at least 1")
         }
-        guard batchSize >= 1 else { throw fault("batch size", "is \(batchSize), expected at least 1") }
-        guard windowLength >= 1 else { throw fault("window", "is \(windowLength) record batches, expected at least 1") }
         guard threads >= 1, prefetch >= 1 else {
-            throw fault("threads, prefetch", "are \(threads), \(prefetch), expected at least 1")
+            throw fault(file, "threads, prefetch", "are \(threads), \(prefetch), expected at least 1")
         }
         let streams = streamCount
         guard streams >= 1, batchSize % streams == 0 else {
-            throw fault("streams", "are \(streams), which do not divide the batch size \(batchSize)")
+            throw fault(file, "streams", "are \(streams), which do not divide the batch size \(batchSize)")
         }
         guard worldSize >= 1, (0..<worldSize).contains(rank) else {
             throw LoaderError(.rank, file: file, message: "rank \(rank) of \(worldSize) does not exist")
@@ -99,19 +99,28 @@ public struct LoaderOptions: Sendable, Equatable {
                 .rank, file: file, message: "a world of \(worldSize) does not divide the \(streams) streams",
                 advice: "choose a batch size or --streams that it divides")
         }
+        if let limit, limit < 1 { throw fault(file, "limit", "is \(limit), expected at least 1") }
+    }
+
+    /// Says what cannot be of a dataset, before anything is read.
+    /// - Parameters:
+    ///   - batches: Record batches that the rows lie in.
+    ///   - part: The dataset's part of each batch: less than 1 in a mixture.
+    func check(rows: Int, batches: Int, part: Double = 1, file: String) throws(LoaderError) {
+        try checkNumbers(file: file)
+        let streams = streamCount
         let inWindow = windowLength * rows / max(1, batches)
         let share = part < 1 ? Int(part * Double(batchSize / streams)) : batchSize / streams
         guard !shuffle || exact || share <= inWindow || rows / streams <= inWindow else {
             throw fault(
-                "window",
+                file, "window",
                 "holds about \(inWindow) jets of a stream, fewer than the \(share) that a batch takes from it",
                 "choose a larger window, more streams, or exact order")
         }
-        if let limit, limit < 1 { throw fault("limit", "is \(limit), expected at least 1") }
-        guard rows > 0 else { throw fault(split.map { "split \($0)" } ?? "", "has no jets") }
+        guard rows > 0 else { throw fault(file, split.map { "split \($0)" } ?? "", "has no jets") }
         guard !dropLast || part < 1 || rows / streams >= batchSize / streams else {
             throw fault(
-                "batch size", "is \(batchSize), but there are only \(rows) jets",
+                file, "batch size", "is \(batchSize), but there are only \(rows) jets",
                 "choose a smaller one, or keep the last batch")
         }
     }

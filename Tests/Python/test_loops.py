@@ -402,3 +402,27 @@ def test_states_and_options_that_cannot_be_say_what_the_swift_loader_says(sample
 def test_numbers_of_numpy_are_numbers(sample):
     loader = make(sample, batch_size=np.int64(64), seed=np.uint64(3))
     assert jets(loader) == jets(make(sample, seed=3))
+
+
+def test_no_number_ends_the_process(sample):
+    program = """
+import sys, pando
+from pando._library import C, as_json, failure
+names = "batchSize exactLimit seed window streams limit limitSeed rank worldSize threads prefetch".split()
+values = [0, -1, 3, 2**31, 2**63 - 1, -2**63, 2**64, 1.5, "x", None, [], {}]
+for name in names:
+    for value in values:
+        if name == "prefetch" and value == 3:
+            continue
+        for more in ({}, {"exact": True}, {"dropLast": False}):
+            options = {"batchSize": 64, **more, name: value}
+            loader = C.pando_loader_open(as_json({"sources": [{"dataset": sys.argv[1]}], "columns": ["jet_pt"], "options": options}))
+            assert loader or str(failure()), options
+            if loader:
+                C.pando_loader_close(loader)
+for text in ("", "{", "[]", "null", "{}", '{"sources": 3}', '{"sources": []}', '{"sources": [{}]}'):
+    assert not C.pando_loader_open(text.encode()) and str(failure())
+print("all said")
+"""
+    out, _ = run(program, sample)
+    assert out == "all said\n"

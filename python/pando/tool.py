@@ -62,7 +62,7 @@ def convert(
     command += [f"--{name}" for name, value in flags.items() if value]
     command += ["--", *(os.fspath(file) for file in files), os.fspath(output)]
     said: list[str] = []
-    # A session of its own: Ctrl-C comes here first, and is handed on. Its result may be longer than a pipe holds.
+    # Apart from this terminal: Ctrl-C comes here first, and is handed on. Its result may be longer than a pipe holds.
     with (
         tempfile.TemporaryFile("w+") as result,
         subprocess.Popen(command, stdout=result, stderr=subprocess.PIPE, text=True, start_new_session=True) as process,

@@ -34,12 +34,19 @@ struct LoaderRequest {
         contents.angles = parsed.angles ?? .stored
         options = LoaderOptions()
         parsed.options?.apply(to: &options)
-        // More would only fill memory before anything else complains.
-        for (name, value, most) in [
-            ("threads", options.threads, 1024), ("prefetch", options.prefetch, 1 << 16),
-            ("batchSize", options.batchSize, 1 << 24), ("window", options.window ?? 1, 1 << 24),
-            ("streams", options.streams ?? 1, 1 << 20),
-        ] where value > most {
+        try checkSizes()
+    }
+
+    /// Refuses numbers that arithmetic, or memory, would give in to before the loader's own checks say what they cannot be.
+    private func checkSizes() throws(LoaderError) {
+        let most = [
+            ("batchSize", options.batchSize, 1 << 24), ("exactLimit", options.exactLimit, 1 << 60),
+            ("window", options.window ?? 1, 1 << 24), ("streams", options.streams ?? 1, 1 << 20),
+            ("limit", options.limit ?? 1, 1 << 48), ("rank", options.rank, 1 << 32),
+            ("worldSize", options.worldSize, 1 << 32), ("threads", options.threads, 1024),
+            ("prefetch", options.prefetch, 1 << 16),
+        ]
+        for (name, value, most) in most where value.magnitude > most {
             throw LoaderError(.options, place: name, message: "is \(value), expected at most \(most)")
         }
     }
