@@ -8,7 +8,7 @@ import Testing
         let started = Date()
         #expect(number.wait(seconds: 0.05) { $0 > 0 ? $0 : nil } == nil)
         #expect(number.wait(seconds: 0) { $0 > 0 ? $0 : nil } == nil)
-        #expect((0.05..<2).contains(Date().timeIntervalSince(started)))
+        #expect((0.05..<60).contains(Date().timeIntervalSince(started)))
         try WorkerThread.start {
             usleep(20_000)
             number.update { $0 = 7 }
@@ -18,7 +18,7 @@ import Testing
             #expect(number.wait(seconds: seconds) { $0 > 0 ? $0 : nil } == 7)
         }
         #expect(number.wait(seconds: -1) { $0 } == 7)
-        #expect(Date().timeIntervalSince(started) < 10)
+        #expect(Date().timeIntervalSince(started) < 120)
     }
 
     @Test func `a thread that the system refuses is an error`() {
