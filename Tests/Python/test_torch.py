@@ -1,4 +1,5 @@
 """Batches as tensors, and loaders inside PyTorch's own loader."""
+import gc
 import os
 import subprocess
 import sys
@@ -73,6 +74,8 @@ def test_inside_a_data_loader_batches_are_the_same(sample):
 
 @pytest.mark.parametrize("method, as_torch", [("fork", False), ("spawn", True)])
 def test_workers_share_the_batches(method, as_torch, sample):
+    # Epochs that earlier tests left in the middle may wait in reference cycles, and a fork would find them running.
+    gc.collect()
     loader = make(sample, as_torch=as_torch)
     seen = list(DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context=method))
     assert sorted(jets(seen)) == list(range(1727))
