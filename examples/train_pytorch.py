@@ -10,6 +10,7 @@ apart by is its soft-drop mass, which every dataset of AspenOpenJets has: above 
 import argparse
 import os
 import signal
+import sys
 
 import torch
 import torch.distributed as dist
@@ -112,6 +113,9 @@ def main():
         print(f"{steps} steps, sum of the weights {weights:.12g}")
     if is_many:
         dist.destroy_process_group()
+        # PyTorch 1.13 can wait for itself for ever while it takes the model's reducer apart; all is saved, so leave as it is.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":
