@@ -13,4 +13,6 @@ public enum ModelFailure: Sendable, Equatable {
     case input
     /// Training that went wrong: a loss that is no number.
     case training
+    /// Processes that were to work together and cannot, or one of them that is gone.
+    case ranks
 }

@@ -1,7 +1,6 @@
 // Tensors: making, looking, operations.
 #include "Guard.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 
@@ -31,20 +30,6 @@ const char *ct_version(void) { return TORCH_VERSION; }
 
 int ct_seed(uint64_t seed) {
     return guard([&] { at::manual_seed(seed); });
-}
-int ct_random_state(ct_tensor *out) {
-    return make(out, [] {
-        auto generator = at::detail::getDefaultCPUGenerator();
-        std::lock_guard<std::mutex> lock(generator.mutex());
-        return generator.get_state();
-    });
-}
-int ct_set_random_state(ct_tensor state) {
-    return guard([&] {
-        auto generator = at::detail::getDefaultCPUGenerator();
-        std::lock_guard<std::mutex> lock(generator.mutex());
-        generator.set_state(ref(state));
-    });
 }
 int ct_set_threads(int threads) {
     return guard([&] {

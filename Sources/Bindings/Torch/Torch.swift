@@ -19,14 +19,6 @@ public enum Torch {
     /// Seeds all of its generators.
     public static func seed(_ seed: UInt64) throws(TorchError) { try done("manual_seed", [], ct_seed(seed)) }
 
-    /// The state of the generator of the CPU.
-    public static func randomState() throws(TorchError) -> Tensor { try made("get_state") { ct_random_state($0) } }
-
-    /// Goes back to a state of `randomState`.
-    public static func setRandomState(_ state: Tensor) throws(TorchError) {
-        try done("set_state", [state], ct_set_random_state(state.handle))
-    }
-
     /// Lets large tensors take memory that was used before, in place of fresh pages from the system; call it once, before the first one.
     public static func keepFreedMemory() { ct_keep_freed_memory() }
 

@@ -21,7 +21,8 @@ struct Omnijet: ParsableCommand {
             """,
         subcommands: [
             TokenizerCommand.self, TokenizeCommand.self, PretrainCommand.self, FinetuneCommand.self,
-            GenerateCommand.self, EvaluateCommand.self, ScalingCommand.self, ImportCommand.self, BenchCommand.self,
+            GenerateCommand.self, EvaluateCommand.self, ScalingCommand.self, LaunchCommand.self, ImportCommand.self,
+            BenchCommand.self,
         ])
 
     static func main() {
@@ -29,18 +30,19 @@ struct Omnijet: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
-        } catch let error as any AddressedError {
-            leave("\(error)")
-        } catch let error as TorchError {
-            leave("libtorch: \(error)")
         } catch {
-            exit(withError: error)
+            leave(error, at: { Glibc.exit($0) })
         }
     }
 
-    private static func leave(_ text: String) -> Never {
-        Console.error(text)
+    /// Says what was wrong and ends the program.
+    static func leave(_ error: any Error, at end: (Int32) -> Never) -> Never {
+        switch error {
+        case let error as any AddressedError: Console.error("\(error)")
+        case let error as TorchError: Console.error("libtorch: \(error)")
+        default: exit(withError: error)
+        }
         if Interruption.isRequested { Interruption.resign() }
-        Glibc.exit(1)
+        end(1)
     }
 }

@@ -21,6 +21,7 @@ struct TrainingArguments: ParsableArguments {
     var quiet = false
     @Flag(help: "Print the result as JSON.")
     var json = false
+    @OptionGroup(title: "Several processes") var ranks: RankArguments
 
     func validate() throws {
         guard (1...1024).contains(threads) else { throw ValidationError("--threads is 1 to 1024") }
@@ -28,14 +29,30 @@ struct TrainingArguments: ParsableArguments {
 
     /// Trains, if the configuration is for one of these tasks.
     func train(_ tasks: [TrainingConfiguration.Task], overrides: [String] = []) throws {
-        let configuration = try TrainingConfiguration(path: configuration, overrides: overrides + set)
-        guard tasks.contains(configuration.task) else {
-            throw ValidationError("the configuration is for \(configuration.task.rawValue)")
+        func read() throws -> TrainingConfiguration {
+            let configuration = try TrainingConfiguration(path: configuration, overrides: overrides + set)
+            guard tasks.contains(configuration.task) else {
+                throw ValidationError("the configuration is for \(configuration.task.rawValue)")
+            }
+            return configuration
         }
+        let world = try ranks.world(configuration: read)
+        do {
+            try train(try read(), world)
+        } catch {
+            world.fail(error)
+            // What others have not ended is not waited for.
+            if world.size > 1 { Omnijet.leave(error, at: { _exit($0) }) }
+            throw error
+        }
+    }
+
+    private func train(_ configuration: TrainingConfiguration, _ world: World) throws {
         try Machinery.check()
+        let isFirst = world.isFirst
         let trainer = try Trainer(
-            configuration, directory: run, threads: threads, remark: { Console.note($0) })
-        let line = TrainingLine(isQuiet: quiet)
+            configuration, directory: run, threads: threads, world: world, remark: { if isFirst { Console.note($0) } })
+        let line = TrainingLine(isQuiet: quiet || !isFirst)
         trainer.progress = { line.show($0) }
         Interruption.listen()
         trainer.isInterrupted = { Interruption.isRequested }
@@ -44,6 +61,12 @@ struct TrainingArguments: ParsableArguments {
             defer { line.finish() }
             outcome = try trainer.train()
         }
+        try world.close()
+        if isFirst { try report(outcome) }
+        if outcome.reason == .interrupted { Interruption.resign() }
+    }
+
+    private func report(_ outcome: Trainer.Outcome) throws {
         if json {
             print(try CanonicalJSON.text(outcome))
         } else if !quiet {
@@ -57,7 +80,6 @@ struct TrainingArguments: ParsableArguments {
         }
         if outcome.reason == .interrupted {
             Console.error("\(run): stopped, with its state saved; run the same command again to go on")
-            Interruption.resign()
         }
     }
 }

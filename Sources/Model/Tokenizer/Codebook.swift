@@ -93,27 +93,34 @@ public final class Codebook {
     ///   - latents: [rows, latent]: of real constituents; for the released behaviour of all positions, padded ones zero.
     ///   - index: The codes that the forward pass chose for them.
     ///   - isReleased: Replaces raw codes by latents as they are, as the original does; otherwise by what the affine map leads back to them.
-    package func keepUp(_ latents: Tensor, _ index: Tensor, isReleased: Bool, draws: Draws) throws {
+    ///   - world: The processes that have parts of the batch. All of them draw the same numbers and decide alike.
+    package func keepUp(
+        _ latents: Tensor, _ index: Tensor, isReleased: Bool, draws: Draws, world: World = .single
+    ) throws {
         try Torch.withoutGradients {
             let latents = try latents.detached()
             if let isStarted, try isStarted.item() == 0 {
-                try weight.assign(try KMeans(latents, codes: configuration.codes, first: draws.first).centres)
+                let all = try world.gathered(latents)
+                try weight.assign(try KMeans(all, codes: configuration.codes, first: draws.first).centres)
                 try isStarted.fill(1)
             }
             guard let left else { return }
-            try replaceDead(left, latents, index, isReleased, draws)
+            try replaceDead(left, latents, index, isReleased, draws, world)
         }
     }
 
     private func replaceDead(
-        _ left: Tensor, _ latents: Tensor, _ index: Tensor, _ isReleased: Bool, _ draws: Draws
+        _ left: Tensor, _ latents: Tensor, _ index: Tensor, _ isReleased: Bool, _ draws: Draws, _ world: World
     ) throws {
         var counts = try left.floats()
         let full = Float(configuration.replaceFrequency)
-        for code in counts.indices { counts[code] -= 1 }
-        for code in Set(try index.integers()) { counts[Int(code)] = full }
+        var uses = [Double](repeating: 0, count: counts.count)
+        for code in Set(try index.integers()) { uses[Int(code)] = 1 }
+        uses = try world.sum(uses)
+        for code in counts.indices { counts[code] = uses[code] > 0 ? full : counts[code] - 1 }
         let dead = counts.indices.filter { counts[$0] == 0 }
         if !dead.isEmpty {
+            let latents = try world.gathered(latents)
             let rows = latents.size(0), width = latents.size(1)
             let order = try draws.permutation(rows).integers()
             let chosen = try latents.rows(Tensor.of(dead.indices.map { order[$0 % rows] }))

@@ -87,13 +87,13 @@ extension Tokenizer {
             draws: draws)
     }
 
-    /// The same for a batch that was computed in parts.
+    /// The same for a batch that was computed in parts, or by several processes, whose jets lie one process behind the other.
     func keepUp(
         latents: Tensor, codes: Tensor, _ jagged: Jagged, positions: LossPositions, padLength: Int,
-        draws: Codebook.Draws = .init()
+        draws: Codebook.Draws = .init(), world: World = .single
     ) throws {
         guard positions.countsPadding else {
-            return try codebook.keepUp(latents, codes, isReleased: false, draws: draws)
+            return try codebook.keepUp(latents, codes, isReleased: false, draws: draws, world: world)
         }
         let (latent, code) = try Torch.withoutGradients { try paddedPosition() }
         // Rows of all positions, jet after jet; the row behind the real ones is that of a padded position.
@@ -106,6 +106,6 @@ extension Tokenizer {
         let places = try Tensor.of(order)
         try codebook.keepUp(
             try Tensor.cat([latents, latent]).rows(places), try Tensor.cat([codes, code.index]).rows(places),
-            isReleased: true, draws: draws)
+            isReleased: true, draws: draws, world: world)
     }
 }

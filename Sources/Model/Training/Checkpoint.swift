@@ -58,9 +58,11 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var configuration: TrainingConfiguration
     /// Threads of libtorch: other numbers give other bits.
     public var threads: Int
+    /// Processes that made the last steps; nil where it was not said.
+    public var ranks: Int?
 }
 
-/// Weights with their description in one safetensors file: `model` names as in PyTorch, `optimizer/` and `random` where training can go on.
+/// Weights with their description in one safetensors file: `model` names as in PyTorch, `optimizer/` where training can go on.
 public struct Checkpoint {
     /// What it says of itself.
     public var description: CheckpointDescription
@@ -68,11 +70,10 @@ public struct Checkpoint {
     public var weights: [String: Tensor]
     /// The optimizer's tensors by their names without `optimizer/`.
     public var optimizer: [String: Tensor] = [:]
-    /// The state of libtorch's generator.
-    public var random: Tensor?
 
     private static let key = "omnijet"
     private static let optimizerPrefix = "optimizer/"
+    /// A state of libtorch's generator in older files; random numbers follow from the step now.
     private static let randomName = "random"
 
     /// A checkpoint from its parts.
@@ -97,10 +98,9 @@ public struct Checkpoint {
         }
         weights = [:]
         for entry in file.entries {
+            if entry.name == Self.randomName { continue }
             let tensor = try Self.tensor(file, entry)
-            if entry.name == Self.randomName {
-                random = tensor
-            } else if entry.name.hasPrefix(Self.optimizerPrefix) {
+            if entry.name.hasPrefix(Self.optimizerPrefix) {
                 optimizer[String(entry.name.dropFirst(Self.optimizerPrefix.count))] = tensor
             } else {
                 weights[entry.name] = tensor
@@ -130,7 +130,6 @@ public struct Checkpoint {
     public func write(path: String) throws {
         var tensors = try weights.map { try Self.outgoing($0, $1) }
         tensors += try optimizer.map { try Self.outgoing(Self.optimizerPrefix + $0, $1) }
-        if let random { tensors.append(try Self.outgoing(Self.randomName, random)) }
         try SafeTensorsWriter.write(
             path: path, tensors: tensors, metadata: [Self.key: try CanonicalJSON.text(description), "format": "pt"])
     }

@@ -7,10 +7,11 @@ public struct RunDirectory: Sendable {
     /// Its path.
     public let path: String
 
-    /// The directory at a path; it is made if it is not there.
-    public init(_ path: String) throws {
+    /// The directory at a path.
+    /// - Parameter isMade: Whether it is made if it is not there.
+    public init(_ path: String, isMade: Bool = true) throws {
         self.path = path
-        try Directory.make(path)
+        if isMade { try Directory.make(path) }
     }
 
     /// The configuration in full.

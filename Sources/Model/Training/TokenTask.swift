@@ -54,6 +54,7 @@ struct GenerativeTask: TrainingTask {
     }
 
     let remarks: [String]
+    let partNames: [String] = []
     var parameters: Parameters { model.parameters }
     var contents: LoaderContents { LoaderContents(columns: [TokenRows.column]) }
 
@@ -74,18 +75,20 @@ struct GenerativeTask: TrainingTask {
         return (parts, batch.rows - all.count)
     }
 
-    func learn(_ batch: Batch) throws -> BatchOutcome {
+    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome {
         let (parts, empty) = try parts(batch)
         let countsPadding = configuration.positions.countsPadding
-        let all = parts.reduce(0) { $0 + (countsPadding ? $1.jagged.jets : $1.jagged.rows) }
+        let own = parts.reduce(0) { $0 + (countsPadding ? $1.jagged.jets : $1.jagged.rows) }
+        let all = try step.world.sum([Double(own)])[0]
         var sum = BatchOutcome()
         sum.empty = empty
-        for part in parts {
+        for (number, part) in parts.enumerated() {
             let weight = Double(countsPadding ? part.jagged.jets : part.jagged.rows)
             let loss = try Torch.autocast(configuration.precision == .bfloat16) {
                 try model.loss(part, positions: configuration.positions, dropout: configuration.backbone.dropout)
             }
-            try loss.affine(weight / Double(all)).backward()
+            if number == parts.count - 1 { try step.world.beginLastPass() }
+            try loss.affine(weight / all).backward()
             sum.add(
                 BatchOutcome(loss: try loss.item(), weight: weight, jets: part.jagged.jets, rows: part.jagged.rows))
         }
@@ -133,6 +136,7 @@ struct ClassificationTask: TrainingTask {
     }
 
     let remarks: [String]
+    let partNames = ["accuracy"]
 
     var parameters: Parameters { model.parameters }
     var contents: LoaderContents { LoaderContents(columns: [TokenRows.column, configuration.label]) }
@@ -146,9 +150,12 @@ struct ClassificationTask: TrainingTask {
         return description
     }
 
-    private func run(_ batch: Batch, learns: Bool) throws -> BatchOutcome {
+    /// - Parameter step: The step that learns from it; nil if none does.
+    private func run(_ batch: Batch, _ step: TrainingStep?) throws -> BatchOutcome {
+        let learns = step != nil
         let (all, jets) = try TokenRows.sequences(batch, stop: configuration.backbone.stop)
         let labels = try labels(batch, jets), length = configuration.backbone.length
+        let count = try step?.world.sum([Double(all.count)])[0] ?? 0
         var sum = BatchOutcome()
         sum.empty = batch.rows - all.count
         for start in stride(from: 0, to: all.count, by: configuration.part) {
@@ -160,7 +167,10 @@ struct ClassificationTask: TrainingTask {
                 try model.logits(tokens, jagged, dropout: learns ? configuration.backbone.dropout : 0)
             }.to(.float32)
             let loss = try logits.crossEntropy(targets)
-            if learns { try loss.affine(Double(part.count) / Double(all.count)).backward() }
+            if let step {
+                if part.upperBound == all.count { try step.world.beginLastPass() }
+                try loss.affine(Double(part.count) / count).backward()
+            }
             let values = try logits.floats(), classes = configuration.classes
             let right = own.indices.count { jet in
                 let line = values[jet * classes..<(jet + 1) * classes]
@@ -202,6 +212,6 @@ struct ClassificationTask: TrainingTask {
         }
     }
 
-    func learn(_ batch: Batch) throws -> BatchOutcome { try run(batch, learns: true) }
-    func judge(_ batch: Batch) throws -> BatchOutcome { try run(batch, learns: false) }
+    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome { try run(batch, step) }
+    func judge(_ batch: Batch) throws -> BatchOutcome { try run(batch, nil) }
 }

@@ -36,6 +36,7 @@ struct TokenizerTask: TrainingTask {
 
     var parameters: Parameters { tokenizer.parameters }
     let remarks: [String]
+    let partNames = ["reconstruction", "codebook"]
 
     var contents: LoaderContents {
         var contents = LoaderContents(columns: [], features: configuration.features)
@@ -67,10 +68,10 @@ struct TokenizerTask: TrainingTask {
             jets: jagged.jets, rows: jagged.rows)
     }
 
-    func learn(_ batch: Batch) throws -> BatchOutcome {
+    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome {
         let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
         let countsPadding = configuration.positions.countsPadding
-        let all = Double(countsPadding ? parts.ranges.count : parts.rows)
+        let all = try step.world.sum([Double(countsPadding ? parts.ranges.count : parts.rows)])[0]
         var sum = BatchOutcome(), latents: [Tensor] = [], codes: [Tensor] = []
         sum.empty = parts.empty
         for part in parts.parts {
@@ -81,15 +82,21 @@ struct TokenizerTask: TrainingTask {
                     dropout: configuration.tokenizer.dropout)
             }
             let weight = Double(countsPadding ? jagged.jets : jagged.rows)
+            if part.upperBound == parts.ranges.count { try step.world.beginLastPass() }
             try loss.total.affine(weight / all).backward()
             sum.add(try outcome(loss, jagged, weight: weight))
             latents.append(try loss.latents.detached())
             codes.append(loss.index)
         }
-        guard !latents.isEmpty else { return sum }
+        guard all > 0 else { return sum }
+        if latents.isEmpty {
+            latents = [try Tensor.zeros([0, configuration.tokenizer.latent])]
+            codes = [try Tensor.zeros([0], .int64)]
+        }
+        try step.seedCommon()
         try tokenizer.keepUp(
             latents: Tensor.cat(latents), codes: Tensor.cat(codes), Jagged(lengths: parts.ranges.map(\.count)),
-            positions: configuration.positions, padLength: configuration.features.padLength)
+            positions: configuration.positions, padLength: configuration.features.padLength, world: step.world)
         return sum
     }
 

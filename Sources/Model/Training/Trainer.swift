@@ -7,8 +7,9 @@ import Torch
 
 /// Trains a model: data, loss, step, metrics, checkpoint. What is trained is a `TrainingTask`.
 ///
-/// Killed at any moment and begun again with the same configuration, it goes on behind its last checkpoint; with the same number of threads it
-/// ends with the same bits.
+/// Killed at any moment and begun again with the same configuration, it goes on behind its last checkpoint; with the same number of threads and
+/// processes it ends with the same bits. Several processes take parts of the same global batches as one would; the first of them writes the
+/// run's files.
 public final class Trainer {
     /// What progress is told.
     public struct Progress: Sendable {
@@ -48,6 +49,7 @@ public final class Trainer {
     private let configuration: TrainingConfiguration
     private let run: RunDirectory
     private let threads: Int
+    private let world: World
     private let task: any TrainingTask
     private let optimizer: Optimizer
     private let loader: Loader
@@ -64,16 +66,18 @@ public final class Trainer {
     /// Prepares a run, or finds out where to go on.
     /// - Parameters:
     ///   - threads: Of libtorch; the loader has one more.
+    ///   - world: The processes that train together.
     ///   - remark: Is told what should be known.
     /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins.
     public init(
-        _ configuration: TrainingConfiguration, directory: String, threads: Int,
+        _ configuration: TrainingConfiguration, directory: String, threads: Int, world: World = .single,
         remark: @escaping (String) -> Void = { _ in }
     ) throws {
         self.remark = remark
         self.configuration = configuration
         self.threads = threads
-        run = try RunDirectory(directory)
+        self.world = world
+        run = try RunDirectory(directory, isMade: world.isFirst)
         try Torch.setThreads(threads)
         try Torch.seed(configuration.seed)
         task =
@@ -84,7 +88,7 @@ public final class Trainer {
             }
         optimizer = try Optimizer(
             configuration.optimizer, task.parameters, frozen: configuration.freezesBackbone ? ["module."] : [])
-        loader = try Self.loader(configuration.data, configuration, task.contents, isTraining: true)
+        loader = try Self.loader(configuration.data, configuration, task.contents, world, isTraining: true)
         var judged = configuration.validation
         if judged.datasets.isEmpty {
             judged.datasets = configuration.data.datasets
@@ -95,21 +99,25 @@ public final class Trainer {
             guard let name = judged.split else { return true }
             return try Dataset.readCatalogue(path).splits?.parts.contains { $0.name == name && $0.rows > 0 } ?? false
         }
-        validation = hasSplit ? try Self.loader(judged, configuration, task.contents, isTraining: false) : nil
+        validation = hasSplit ? try Self.loader(judged, configuration, task.contents, world, isTraining: false) : nil
         epochSteps = configuration.epochSteps > 0 ? configuration.epochSteps : max(1, loader.stepsPerEpoch)
-        state = TrainingState(loader: loader.state(epoch: 0), configuration: configuration, threads: threads)
+        state = TrainingState(
+            loader: loader.state(epoch: 0), configuration: configuration, threads: threads, ranks: world.size)
         if validation == nil { remark("no dataset has the split \(judged.split ?? ""): nothing is validated") }
-        if let checkpoint = try run.resumable() {
+        if let checkpoint = try Checkpoint.shared(world.isFirst ? run.resumable() : nil, in: world) {
             try goOn(checkpoint)
         } else {
             for text in task.remarks { remark(text) }
-            try run.trimMetrics(to: 0)
+            // Random numbers may depend on the processor.
+            for entry in task.parameters.entries { try world.broadcast(entry.tensor.detached()) }
         }
+        if world.isFirst { try run.trimMetrics(to: state.step) }
+        try world.watch(task.parameters)
     }
 
     private static func loader(
         _ data: TrainingConfiguration.Data, _ configuration: TrainingConfiguration, _ contents: LoaderContents,
-        isTraining: Bool
+        _ world: World, isTraining: Bool
     ) throws -> Loader {
         var options = LoaderOptions()
         options.batchSize = configuration.batch
@@ -119,6 +127,7 @@ public final class Trainer {
         options.shuffle = isTraining
         options.dropLast = isTraining
         options.limitSeed = configuration.seed
+        (options.rank, options.worldSize) = (world.rank.rank, world.size)
         let sources = data.datasets.enumerated().map { number, path in
             LoaderSource(path, weight: data.weights.indices.contains(number) ? data.weights[number] : 1)
         }
@@ -143,7 +152,6 @@ public final class Trainer {
         }
         _ = try task.parameters.load(checkpoint.weights, file: run.last)
         try optimizer.restore(checkpoint.optimizer, steps: before.optimizerSteps)
-        if let random = checkpoint.random { try Torch.setRandomState(random) }
         try loader.check(before.loader)
         state = before
         if before.threads != threads {
@@ -152,13 +160,20 @@ public final class Trainer {
             )
             state.threads = threads
         }
-        try run.trimMetrics(to: state.step)
+        if let ranks = before.ranks, ranks != world.size {
+            remark(
+                "the run had \(ranks) ranks and has \(world.size) now: sums are rounded otherwise, and dropout is another one"
+            )
+        }
+        state.ranks = world.size
     }
 
     /// Trains to the end.
     /// - Throws: `ModelError` with code `training` if a loss is not finite; what the loader throws.
     public func train() throws -> Outcome {
-        try OutputFile.write(Array(CanonicalJSON.data(configuration, pretty: true)), to: run.configuration)
+        if world.isFirst {
+            try OutputFile.write(Array(CanonicalJSON.data(configuration, pretty: true)), to: run.configuration)
+        }
         // A run that has ended so is not gone on with.
         if configuration.patience > 0, state.waited >= configuration.patience { return outcome(.patience) }
         let clock = ContinuousClock(), begin = clock.now
@@ -169,7 +184,7 @@ public final class Trainer {
                 let waited = batches.counters.stalled
                 guard let batch = try batches.next() else { break }
                 stalled += batches.counters.stalled - waited
-                let outcome = try step(batch)
+                let (outcome, isStopping) = try step(batch)
                 state.loader = batches.state
                 rows += Double(outcome.rows)
                 let elapsed = Self.seconds(clock.now - begin)
@@ -188,7 +203,7 @@ public final class Trainer {
                 } else if configuration.checkpointSteps > 0, state.step % configuration.checkpointSteps == 0 {
                     try save(isBest: false)
                 }
-                if isInterrupted() {
+                if isStopping {
                     try save(isBest: false)
                     return self.outcome(.interrupted)
                 }
@@ -212,8 +227,13 @@ public final class Trainer {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     }
 
-    private func step(_ batch: Batch) throws -> BatchOutcome {
-        let outcome = try task.learn(batch)
+    /// - Returns: Also whether any process was asked to stop.
+    private func step(_ batch: Batch) throws -> (outcome: BatchOutcome, isStopping: Bool) {
+        let step = TrainingStep(number: state.step, seed: configuration.seed, world: world)
+        try step.seedOwn()
+        let own = try task.learn(batch, step)
+        try world.sumGradients()
+        let (outcome, isStopping) = try own.together(in: world, parts: task.partNames, isStopping: isInterrupted())
         guard outcome.loss.isFinite else {
             throw ModelError(
                 .training, file: run.path, place: "step \(state.step + 1)", message: "the loss is \(outcome.loss)",
@@ -223,7 +243,7 @@ public final class Trainer {
         let rate = configuration.schedule.rate(epoch: state.step / epochSteps, base: configuration.optimizer.rate)
         let norm = try optimizer.step(rate: rate, clip: configuration.clip > 0 ? configuration.clip : nil)
         state.step += 1
-        if state.step % configuration.logSteps == 0 || state.step == 1 {
+        if world.isFirst, state.step % configuration.logSteps == 0 || state.step == 1 {
             var line: [String: JSONValue] = [
                 "step": .integer(Int64(state.step)), "loss": .number(outcome.loss), "norm": .number(norm),
                 "rate": .number(rate),
@@ -233,7 +253,7 @@ public final class Trainer {
             if outcome.empty > 0 { line["empty"] = .integer(Int64(outcome.empty)) }
             try run.log(line)
         }
-        return outcome
+        return (outcome, isStopping)
     }
 
     /// Steps in a row with losses far above the first one, after which none comes back; single ones do.
@@ -259,18 +279,16 @@ public final class Trainer {
     private func validate() throws -> Bool {
         guard let validation else { return false }
         var sum = BatchOutcome()
-        // Its random numbers are no part of the run's.
-        let random = try Torch.randomState()
         try Torch.withoutGradients {
             let batches = try validation.batches(epoch: 0)
             while let batch = try batches.next() { sum.add(try task.judge(batch)) }
         }
-        try Torch.setRandomState(random)
+        sum = try sum.together(in: world, parts: task.partNames).outcome
         var line: [String: JSONValue] = [
             "step": .integer(Int64(state.step)), "validation": .number(sum.loss), "jets": .integer(Int64(sum.jets)),
         ]
         for (name, value) in sum.parts { line["validation_\(name)"] = .number(value) }
-        try run.log(line)
+        if world.isFirst { try run.log(line) }
         guard sum.loss.isFinite else {
             throw ModelError(
                 .training, file: run.path, place: "step \(state.step)", message: "the validation loss is \(sum.loss)")
@@ -283,14 +301,17 @@ public final class Trainer {
         return true
     }
 
+    /// Writes a checkpoint, once all processes have come here with the same weights.
     private func save(isBest: Bool) throws {
+        try world.checkEqual(task.parameters)
+        guard world.isFirst else { return try world.meet() }
         var description = try task.description()
         let (tensors, steps) = optimizer.saved()
         state.optimizerSteps = steps
         description.training = state
         var checkpoint = Checkpoint(description, weights: task.parameters.named)
         checkpoint.optimizer = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) })
-        checkpoint.random = try Torch.randomState()
         try run.save(checkpoint, isBest: isBest)
+        try world.meet()
     }
 }

@@ -10,8 +10,10 @@ protocol TrainingTask {
     var contents: LoaderContents { get }
     /// What a checkpoint says of the model.
     func description() throws -> CheckpointDescription
-    /// Adds the gradients of a batch.
-    func learn(_ batch: Batch) throws -> BatchOutcome
+    /// The parts that the loss of a batch has.
+    var partNames: [String] { get }
+    /// Adds the gradients of this process's part of a batch, divided by what all processes have.
+    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome
     /// The loss of a batch, without gradients.
     func judge(_ batch: Batch) throws -> BatchOutcome
 }

@@ -20,8 +20,6 @@ const char *ct_version(void);
 
 // Process and thread.
 int ct_seed(uint64_t seed);
-int ct_random_state(ct_tensor *out);            // of the generator of the CPU
-int ct_set_random_state(ct_tensor state);
 int ct_set_threads(int threads);                // of libtorch's own loops, and of OpenBLAS where it is found
 int ct_threads(void);
 int ct_cuda_devices(void);
@@ -120,6 +118,40 @@ typedef struct {
     int decoupled;   // weight decay before the update and not times the step factor
 } ct_ranger_options;
 int ct_ranger(ct_tensor p, ct_tensor m, ct_tensor v, ct_tensor slow, ct_ranger_options options);
+
+// Processes that work together (Collective.cpp). Everything that is started must be seen done before its tensors are read.
+
+typedef struct ct_store_ *ct_store;      // texts by keys, held by one process and seen by all; one thread at a time
+typedef struct ct_group_ *ct_group;
+typedef struct ct_work_ *ct_work;
+typedef struct ct_buckets_ *ct_buckets;
+
+// The master listens at the port, the others connect to it within `timeout` seconds.
+int ct_store_open(const char *host, int port, int is_master, double timeout, ct_store *out);
+void ct_store_close(ct_store store);
+int ct_store_set(ct_store store, const char *key, const void *data, size_t bytes);
+int ct_store_set_once(ct_store store, const char *key, const void *data, size_t bytes);  // the first one stays
+int ct_store_get(ct_store store, const char *key, void **data, size_t *bytes);           // free(*data); NULL where there is none
+int ct_store_add(ct_store store, const char *key, int64_t amount, int64_t *sum);
+// The numeric address of this machine's interface that leads to a host.
+int ct_local_address(const char *host, int port, char *address, size_t room);
+
+// `backend` is gloo or nccl. All processes of a group start the same things in the same order.
+int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, ct_group *out);
+void ct_group_close(ct_group group);
+int ct_group_sum(ct_group group, ct_tensor tensor, ct_work *out);                  // in place
+int ct_group_broadcast(ct_group group, ct_tensor tensor, int root, ct_work *out);  // in place
+int ct_work_done(ct_work work, int *done);                                         // fails if the work has
+void ct_work_free(ct_work work);
+
+// Sums of the gradients of parameters over a group, in stretches of about `bytes`. Overlapping: those whose gradients are whole go out while the
+// backward pass that was armed runs on.
+int ct_buckets_open(ct_group group, const ct_tensor *parameters, size_t count, size_t bytes, int overlaps, ct_buckets *out);
+void ct_buckets_close(ct_buckets buckets);
+int ct_buckets_arm(ct_buckets buckets);                // before the last backward pass of a step
+int ct_buckets_flush(ct_buckets buckets);              // behind it
+int ct_buckets_done(ct_buckets buckets, int *done);    // fails if the work has
+int ct_buckets_apply(ct_buckets buckets);              // once it is done: the sums become the gradients
 
 #ifdef __cplusplus
 }

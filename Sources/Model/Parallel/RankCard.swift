@@ -1,0 +1,98 @@
+import Foundation
+import Glibc
+import Loader
+import Shards
+import Support
+import Torch
+
+/// What a process says of itself before it works with others: who it is, and what must be the same in all of them.
+struct RankCard: Codable, Sendable, Equatable {
+    var rank: Int
+    var size: Int
+    /// The machine and the process.
+    var host: String
+    var process: Int32
+    /// What must be the same, by name.
+    var common: [String: String]
+    /// Why this process cannot take part.
+    var fault: String?
+
+    init(_ rank: Rank, common: [String: String], fault: String? = nil) {
+        self.rank = rank.rank
+        size = rank.size
+        host = ProcessInfo.processInfo.hostName
+        process = getpid()
+        self.common = common
+        self.fault = fault
+    }
+
+    /// `rank 3 (node02, process 1234)`
+    var name: String { "rank \(rank) (\(host), process \(process))" }
+
+    /// What must be the same in all processes of a training: versions, the configuration, the data.
+    static func common(of configuration: TrainingConfiguration) throws -> [String: String] {
+        var common = ["version of omnijet": Version.number, "version of libtorch": Torch.version]
+        let values = try JSONValue(encoding: configuration)
+        common["configuration"] = try CanonicalJSON.text(values)
+        for path in Set(configuration.data.datasets + configuration.validation.datasets) {
+            common["fingerprint of \(path)"] = try Dataset.readCatalogue(path).fingerprint.hex
+        }
+        return common
+    }
+
+    /// What does not fit together among those that are there; nil if nothing is known yet.
+    static func conflict(_ cards: [RankCard]) -> String? {
+        guard let first = cards.min(by: { ($0.rank, $0.process) < ($1.rank, $1.process) }) else { return nil }
+        for card in cards {
+            if let fault = card.fault { return "\(card.name): \(fault)" }
+            if card.size != first.size {
+                return "\(first.name) is one of \(first.size), \(card.name) is one of \(card.size)"
+            }
+        }
+        for (number, card) in cards.enumerated() {
+            if let twin = cards[..<number].first(where: { $0.rank == card.rank }) {
+                return "two processes are rank \(card.rank): \(twin.host), process \(twin.process), and \(card.host), "
+                    + "process \(card.process)"
+            }
+        }
+        for card in cards {
+            for name in Set(card.common.keys).union(first.common.keys).sorted() {
+                let (own, theirs) = (card.common[name], first.common[name])
+                guard own != theirs else { continue }
+                let what = difference(own ?? "none", theirs ?? "none")
+                return "\(card.name) has another \(name) than \(first.name): \(what.0), not \(what.1)"
+            }
+        }
+        return nil
+    }
+
+    /// Two texts, short: of configurations what differs first.
+    private static func difference(_ a: String, _ b: String) -> (String, String) {
+        func object(_ text: String) -> JSONValue? { try? JSONDecoder().decode(JSONValue.self, from: Data(text.utf8)) }
+        guard let x = object(a), let y = object(b), let found = x.difference(from: y) else { return (a, b) }
+        return ("\(found.path) = \(found.own)", found.other)
+    }
+}
+
+extension JSONValue {
+    /// The first member that is another one in `other`, as text.
+    fileprivate func difference(from other: JSONValue, at path: String = "") -> (
+        path: String, own: String, other: String
+    )? {
+        if case .object(let mine) = self, case .object(let theirs) = other {
+            for key in Set(mine.keys).union(theirs.keys).sorted() {
+                let place = path.isEmpty ? key : "\(path).\(key)"
+                guard let a = mine[key], let b = theirs[key] else {
+                    return (place, Self.text(mine[key]), Self.text(theirs[key]))
+                }
+                if let found = a.difference(from: b, at: place) { return found }
+            }
+            return nil
+        }
+        return self == other || path.isEmpty ? nil : (path, Self.text(self), Self.text(other))
+    }
+
+    private static func text(_ value: JSONValue?) -> String {
+        value.flatMap { try? CanonicalJSON.text($0) } ?? "none"
+    }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Glibc
+import Loader
+import Shards
+import Support
+import Torch
+
+/// How the processes of a training meet: each puts its card into the store of rank 0, and looks at those of all others.
+struct Rendezvous {
+    let rank: Rank
+    let options: World.Options
+
+    private static func key(_ number: Int) -> String { "card/\(number)" }
+    private static let count = "cards"
+
+    /// The store: rank 0 holds it.
+    /// - Throws: `ModelError` with code `ranks` that says who cannot reach whom.
+    func store() throws -> KeyValueStore {
+        let master = options.master, isFirst = rank.rank == 0
+        do {
+            return try KeyValueStore(host: master.host, port: master.port, isMaster: isFirst, timeout: options.joining)
+        } catch {
+            throw isFirst
+                ? ModelError(
+                    .ranks, place: "rank 0 of \(rank.size)", message: "cannot listen at \(master): \(error.message)",
+                    advice: "is there another rank 0, or another program at this port?")
+                : ModelError(
+                    .ranks, place: "rank \(rank.rank) of \(rank.size)",
+                    message: "cannot reach the master at \(master) within \(Int(options.joining)) s",
+                    advice: "is rank 0 running there, and may its port be reached?")
+        }
+    }
+
+    /// The cards of all processes, by rank.
+    /// - Throws: `ModelError` with code `ranks`, the same in all processes, that names both sides of what does not fit.
+    func meet(_ store: KeyValueStore, _ own: RankCard) throws -> [RankCard] {
+        let number = try store.add(Self.count, 1)
+        try store.set(Self.key(number), try CanonicalJSON.text(own))
+        var cards: [Int: RankCard] = [:]
+        let clock = ContinuousClock(), end = clock.now + .seconds(options.joining)
+        while true {
+            for other in 1...max(1, try store.add(Self.count, 0)) where cards[other] == nil {
+                guard let text = try store.text(Self.key(other)) else { continue }
+                cards[other] = try? JSONDecoder().decode(RankCard.self, from: Data(text.utf8))
+            }
+            let found = cards.sorted { $0.key < $1.key }.map(\.value)
+            if let conflict = RankCard.conflict(found) {
+                // Rank 0 holds the store that the others must have looked into.
+                if rank.rank == 0 { try linger(store) } else { _ = try? store.add("seen", 1) }
+                throw ModelError(.ranks, message: conflict)
+            }
+            if cards.count >= rank.size { return found.sorted { $0.rank < $1.rank } }
+            guard clock.now < end else {
+                let missing = Set(0..<rank.size).subtracting(found.map(\.rank)).sorted()
+                throw ModelError(
+                    .ranks, place: "\(options.master)",
+                    message: "\(found.count) of \(rank.size) ranks came within \(Int(options.joining)) s; missing: "
+                        + missing.prefix(10).map(String.init).joined(separator: ", "))
+            }
+            usleep(20_000)
+        }
+    }
+
+    /// Lets the others see what does not fit, for some seconds.
+    private func linger(_ store: KeyValueStore) throws {
+        let clock = ContinuousClock(), end = clock.now + .seconds(min(5, options.joining))
+        while clock.now < end, try store.add("seen", 0) < rank.size - 1 { usleep(20_000) }
+    }
+
+    /// The address of this machine that the others can reach.
+    /// - Throws: `ModelError` with code `ranks` if it is a loopback one, and others are elsewhere.
+    func address(_ cards: [RankCard]) throws -> String {
+        let address = try KeyValueStore.localAddress(towards: options.master.host, port: options.master.port)
+        let isLoopback = Master(host: address, port: 1).isLoopback
+        guard isLoopback, Set(cards.map(\.host)).count > 1,
+            ProcessInfo.processInfo.environment["GLOO_SOCKET_IFNAME"] == nil
+        else { return address }
+        throw ModelError(
+            .ranks, place: "\(options.master)",
+            message: "is the loopback address \(address) here, where others cannot reach it",
+            advice: "name the master by an address of its network, or set GLOO_SOCKET_IFNAME to the interface")
+    }
+}
