@@ -3,6 +3,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -49,6 +50,12 @@ def metrics(directory):
     return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
 
 
+def reached(directory, step):
+    """Whether a run has written the line of a step."""
+    path = directory / "metrics.jsonl"
+    return path.exists() and re.search(rf'"step":{step}\b', path.read_text()) is not None
+
+
 def test_a_training_that_is_killed_ends_with_the_same_bits(jets, tmp_path):
     omnijet("tokenizer", "train", *command(jets, tmp_path / "whole"), "--quiet")
     broken = tmp_path / "broken"
@@ -56,11 +63,11 @@ def test_a_training_that_is_killed_ends_with_the_same_bits(jets, tmp_path):
         child = subprocess.Popen([OMNIJET, "tokenizer", "train", *map(str, command(jets, broken)), "--quiet"])
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and child.poll() is None:
-            if (broken / "metrics.jsonl").exists() and f'"step":{step},' in (broken / "metrics.jsonl").read_text():
+            if reached(broken, step):
                 break
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)
-        child.wait()
+        assert child.wait() == -signal.SIGKILL, "it had ended before it was killed"
     omnijet("tokenizer", "train", *command(jets, broken), "--quiet")
     for name in "last.safetensors", "best.safetensors", "metrics.jsonl":
         assert (tmp_path / "whole" / name).read_bytes() == (broken / name).read_bytes(), name

@@ -58,7 +58,7 @@ Work startSum(Group &group, const at::Tensor &tensor) {
 }  // namespace
 
 struct ct_store_ {
-    c10::intrusive_ptr<c10d::TCPStore> store;
+    c10::intrusive_ptr<c10d::Store> store;
 };
 struct ct_group_ {
     c10::intrusive_ptr<Group> group;

@@ -12,7 +12,8 @@ public final class KeyValueStore {
     public init(host: String, port: Int, isMaster: Bool, timeout: Double) throws(TorchError) {
         var out: ct_store?
         try done(
-            "TCPStore", [], ct_store_open(host, Int32(clamping: port), isMaster ? 1 : 0, timeout, &out))
+            "TCPStore", [],
+            ct_store_open(host, Int32(clamping: port), isMaster ? 1 : 0, timeout, &out))
         guard let out else { throw TorchError(operation: "TCPStore", message: "no store") }
         handle = out
     }

@@ -21,7 +21,7 @@ public struct LocalLaunch: Sendable {
         public var failed: Int?
         /// Its exit status, or minus the signal that ended it.
         public var status: Int32 = 0
-        /// What it said last.
+        /// The last error that it printed.
         public var said = ""
     }
 
@@ -111,7 +111,7 @@ public struct LocalLaunch: Sendable {
         }
         if let failed = outcome.failed {
             let lines = children[failed].errors.wait(seconds: 1) { $0.isClosed ? $0.lines : nil } ?? []
-            outcome.said = lines.last ?? ""
+            outcome.said = lines.last { $0.contains("error: ") } ?? ""
         }
         return outcome
     }

@@ -36,6 +36,8 @@ public struct Master: Sendable, Equatable, CustomStringConvertible {
                     .ranks, place: "MASTER_ADDR, MASTER_PORT", message: "'\(host)' and '\(text)' are no host and port")
             }
             self.init(host: host, port: port)
+            // torchrun's agent listens at the port itself, with the protocol of its own version of c10d: rank 0 takes the next one.
+            if environment["TORCHELASTIC_USE_AGENT_STORE"] == "True" { self.port = port < 65_535 ? port + 1 : port - 1 }
         case (nil, nil):
             guard let job = environment["SLURM_JOB_ID"].flatMap({ Int($0) }),
                 let nodes = environment["SLURM_STEP_NODELIST"], let first = Self.firstNode(nodes)

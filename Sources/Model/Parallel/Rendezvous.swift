@@ -18,7 +18,9 @@ struct Rendezvous {
     func store() throws -> KeyValueStore {
         let master = options.master, isFirst = rank.rank == 0
         do {
-            return try KeyValueStore(host: master.host, port: master.port, isMaster: isFirst, timeout: options.joining)
+            return try KeyValueStore(
+                host: master.host, port: master.port, isMaster: isFirst, timeout: options.joining
+            )
         } catch {
             throw isFirst
                 ? ModelError(

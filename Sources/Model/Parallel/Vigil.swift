@@ -18,7 +18,17 @@ final class Vigil: Sendable {
         /// Whether the thread that trains knows of the fault.
         var isHeard = false
         /// When the store answered last.
-        var answered: ContinuousClock.Instant
+        var answered: SuspendingClock.Instant
+        /// When it was first seen not to have answered for too long.
+        var suspected: SuspendingClock.Instant?
+    }
+
+    /// What was last seen of another process.
+    private struct Life {
+        var text = ""
+        var since: SuspendingClock.Instant
+        /// How often it was the same since then.
+        var looks = 0
     }
 
     private let master: Master
@@ -27,7 +37,7 @@ final class Vigil: Sendable {
     /// Seconds without a sign of life after which a process counts as dead.
     let limit: Double
     private let state: Monitor<State>
-    private let clock = ContinuousClock()
+    private let clock = SuspendingClock()
     private let abandon: @Sendable (String) -> Void
 
     private static func key(_ rank: Int) -> String { "life/\(rank)" }
@@ -45,7 +55,7 @@ final class Vigil: Sendable {
         self.names = names
         self.rank = rank
         self.limit = limit
-        state = Monitor(State(answered: ContinuousClock().now))
+        state = Monitor(State(answered: SuspendingClock().now))
         try WorkerThread.start { [self] in
             watch()
             state.update { $0.hasEnded = true }
@@ -58,8 +68,9 @@ final class Vigil: Sendable {
 
     private func watch() {
         do {
-            let store = try KeyValueStore(host: master.host, port: master.port, isMaster: false, timeout: limit)
-            var lives = names.map { _ in (text: "", since: clock.now) }, count = 0
+            let store = try KeyValueStore(
+                host: master.host, port: master.port, isMaster: false, timeout: limit)
+            var lives = names.map { _ in Life(since: clock.now) }, count = 0
             while true {
                 count += 1
                 try store.set(Self.key(rank), "\(count)")
@@ -82,15 +93,15 @@ final class Vigil: Sendable {
     }
 
     /// A rank whose number has not changed for too long.
-    private func lost(
-        _ store: KeyValueStore, _ lives: inout [(text: String, since: ContinuousClock.Instant)]
-    ) throws(TorchError) -> String? {
+    private func lost(_ store: KeyValueStore, _ lives: inout [Life]) throws(TorchError) -> String? {
         let now = clock.now
         for other in names.indices where other != rank {
             let text = try store.text(Self.key(other)) ?? ""
-            if text != lives[other].text { lives[other] = (text, now) }
+            lives[other].looks += 1
+            if text != lives[other].text { lives[other] = Life(text: text, since: now) }
             let silent = (now - lives[other].since) / .seconds(1)
-            if silent > limit { return "\(names[other]) has given no sign of life for \(Int(silent)) s" }
+            // Where all were stopped for a while, none is lost: so looks count too.
+            if silent > limit, Double(lives[other].looks) * period > limit / 2 { return "\(names[other]) has given no sign of life for \(Int(silent)) s" }
         }
         return nil
     }
@@ -102,8 +113,14 @@ final class Vigil: Sendable {
             state.update { $0.isHeard = true }
             return fault
         }
-        let silent = (clock.now - answered) / .seconds(1)
-        return silent > limit ? "\(names[0]) has not answered for \(Int(silent)) s" : nil
+        let now = clock.now, silent = (now - answered) / .seconds(1)
+        // Where all were stopped for a while, its thread must have had the time to ask again.
+        let suspected = state.update { state -> SuspendingClock.Instant? in
+            state.suspected = silent > limit ? state.suspected ?? now : nil
+            return state.suspected
+        }
+        guard let suspected, (now - suspected) / .seconds(1) > 2 * period else { return nil }
+        return "\(names[0]) has not answered for \(Int(silent)) s"
     }
 
     /// Waits until it is known which process is at fault, at most as long as that can take.

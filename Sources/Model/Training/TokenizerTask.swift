@@ -93,7 +93,7 @@ struct TokenizerTask: TrainingTask {
             latents = [try Tensor.zeros([0, configuration.tokenizer.latent])]
             codes = [try Tensor.zeros([0], .int64)]
         }
-        try step.seedCommon()
+        try Torch.seed(step.commonSeed)
         try tokenizer.keepUp(
             latents: Tensor.cat(latents), codes: Tensor.cat(codes), Jagged(lengths: parts.ranges.map(\.count)),
             positions: configuration.positions, padLength: configuration.features.padLength, world: step.world)

@@ -44,6 +44,12 @@ public final class Trainer {
         public var bestStep: Int
         /// Numbers of the model.
         public var parameters: Int
+        /// Rows (tokens, constituents) a second, of all processes.
+        public var rowsPerSecond: Double
+        /// Parts of the time: waiting for the loader, for the sums of gradients behind a backward pass, and for other processes in all.
+        public var stalled: Double
+        public var reducing: Double
+        public var waiting: Double
     }
 
     private let configuration: TrainingConfiguration
@@ -55,6 +61,9 @@ public final class Trainer {
     private let loader: Loader
     private let validation: Loader?
     private var state: TrainingState
+    private var rows = 0.0
+    private var stalled = 0.0
+    private var elapsed = 0.0
     private let epochSteps: Int
 
     /// Is told of progress behind each step.
@@ -177,7 +186,6 @@ public final class Trainer {
         // A run that has ended so is not gone on with.
         if configuration.patience > 0, state.waited >= configuration.patience { return outcome(.patience) }
         let clock = ContinuousClock(), begin = clock.now
-        var rows = 0.0, stalled = 0.0
         while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
             let batches = try loader.batches(from: state.loader)
             while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
@@ -187,7 +195,7 @@ public final class Trainer {
                 let (outcome, isStopping) = try step(batch)
                 state.loader = batches.state
                 rows += Double(outcome.rows)
-                let elapsed = Self.seconds(clock.now - begin)
+                elapsed = (clock.now - begin) / .seconds(1)
                 progress(
                     Progress(
                         step: state.step, steps: min(configuration.steps, configuration.epochs * epochSteps),
@@ -220,17 +228,15 @@ public final class Trainer {
     private func outcome(_ reason: Outcome.Reason) -> Outcome {
         Outcome(
             reason: reason, steps: state.step, best: state.best, bestStep: state.bestStep,
-            parameters: task.parameters.count)
-    }
-
-    private static func seconds(_ duration: Duration) -> Double {
-        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+            parameters: task.parameters.count, rowsPerSecond: rows / max(elapsed, 1e-9),
+            stalled: stalled / max(elapsed, 1e-9), reducing: world.waitedForGradients / max(elapsed, 1e-9),
+            waiting: world.waited / max(elapsed, 1e-9))
     }
 
     /// - Returns: Also whether any process was asked to stop.
     private func step(_ batch: Batch) throws -> (outcome: BatchOutcome, isStopping: Bool) {
         let step = TrainingStep(number: state.step, seed: configuration.seed, world: world)
-        try step.seedOwn()
+        try Torch.seed(step.ownSeed)
         let own = try task.learn(batch, step)
         try world.sumGradients()
         let (outcome, isStopping) = try own.together(in: world, parts: task.partNames, isStopping: isInterrupted())

@@ -1,5 +1,4 @@
 import Support
-import Torch
 
 /// What a step knows beside its batch: which one it is, and who makes it.
 struct TrainingStep {
@@ -10,14 +9,14 @@ struct TrainingStep {
     /// The processes that make it together.
     let world: World
 
-    /// Makes libtorch's random numbers those of this step in this process: whoever goes on from a checkpoint draws the same ones.
-    func seedOwn() throws { try seed("rank \(world.rank.rank)") }
+    /// The seed of this step's random numbers in this process: whoever goes on from a checkpoint draws the same ones.
+    var ownSeed: UInt64 { seed(of: "rank \(world.rank.rank)") }
 
-    /// The same in all processes, for what all of them decide alike.
-    func seedCommon() throws { try seed("all ranks") }
+    /// That of what all processes decide alike.
+    var commonSeed: UInt64 { seed(of: "all ranks") }
 
-    private func seed(_ purpose: String) throws {
-        try Torch.seed(Digest(of: Array("\(seed), step \(number), \(purpose)".utf8)).value)
+    private func seed(of purpose: String) -> UInt64 {
+        Digest(of: Array("\(seed), step \(number), \(purpose)".utf8)).value
     }
 }
 

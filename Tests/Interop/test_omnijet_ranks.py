@@ -1,0 +1,298 @@
+"""Trainings by several processes: the losses of one, whatever dies, and what does not fit together."""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import decode
+from conftest import ROOT, SAMPLE, Dataset, run
+from test_omnijet import OMNIJET, metrics, omnijet, reached
+from test_readers import whole
+
+pytestmark = pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+# Ranks and the threads of libraries must not fight for cores.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+SILENCE = 4
+BACKBONE = {"vocabulary": 66, "width": 32, "blocks": 2, "heads": 4, "dropout": 0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with jets, tokens of them, and the configuration of each task: 50 steps, in parts, without dropout."""
+    folder = tmp_path_factory.mktemp("ranks")
+    run("convert", SAMPLE, folder / "jets.pando", "--quiet")
+    shape = {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0, "replaceFrequency": 7}
+    steps = {"batch": 32, "part": 3, "epochSteps": 10, "epochs": 5, "checkpointSteps": 2, "logSteps": 1, "validation": {"limit": 64}}
+    write(folder, "tokenizer", {"task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "tokenizer": shape, **steps})
+    omnijet("tokenizer", "train", "tokenizer.json", "--run", "tokenizer", "--quiet", cwd=folder)
+    omnijet("tokenize", "tokenizer/best.safetensors", "jets.pando", "tokens.pando", "--quiet", cwd=folder)
+    runs = np.unique(decode.flat(whole(Dataset(folder / "tokens.pando", [])), "run")).tolist()
+    assert len(runs) > 1
+    tokens = {"data": {"datasets": ["tokens.pando"]}, "backbone": BACKBONE, **steps}
+    write(folder, "pretrain", {"task": "pretrain", **tokens})
+    write(folder, "classify", {
+        "task": "classify", "head": "classAttention", "label": "run", "labels": runs, "classes": len(runs), **tokens})
+    return folder
+
+
+def write(folder, name, configuration):
+    (folder / f"{name}.json").write_text(json.dumps(configuration))
+
+
+COMMANDS = {"tokenizer": ["tokenizer", "train"], "pretrain": ["pretrain"], "classify": ["finetune", "--from", "scratch"]}
+
+
+def words(task, directory, *settings):
+    options = [word for setting in settings for word in ("--set", setting)]
+    return [*COMMANDS[task], f"{task}.json", "--run", str(directory), "--quiet", "--json", "--silence", str(SILENCE), *options]
+
+
+def launch(folder, ranks, words, **options):
+    return subprocess.run(
+        [OMNIJET, "launch", "-n", str(ranks), "--grace", "3", "--", *words], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True,
+        timeout=120, **options)
+
+
+def same(ours, theirs):
+    """Whether two lists of metrics have the same lines: losses to 1e-5, parts of them and norms, which rounding moves more, to 1e-3."""
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs):
+        assert a.keys() == b.keys() and a["step"] == b["step"]
+        for name, value in a.items():
+            if name in ("step", "jets", "rows", "empty", "rate"):
+                assert value == b[name], (name, a, b)
+            else:
+                tolerance = 1e-5 if name in ("loss", "validation") else 1e-3
+                assert abs(value - b[name]) <= tolerance * abs(value), (name, a, b)
+
+
+@pytest.fixture(scope="module")
+def alone(data):
+    """The metrics of one process, made when they are asked for."""
+    found = {}
+
+    def ask(task):
+        if task not in found:
+            omnijet(*words(task, f"alone-{task}"), cwd=data)
+            found[task] = metrics(data / f"alone-{task}")
+        return found[task]
+
+    return ask
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("task", COMMANDS)
+def test_several_processes_give_the_losses_of_one(data, alone, tmp_path, task, ranks):
+    done = launch(data, ranks, words(task, tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert f"rank 0 of {ranks} (RANK, WORLD_SIZE)" in done.stderr and "rank 1:" not in done.stderr
+    assert json.loads(done.stdout)["steps"] == 50
+    lines = metrics(tmp_path / "run")
+    assert len([line for line in lines if "loss" in line]) == 50
+    same(alone(task), lines)
+
+
+@pytest.mark.parametrize("lost, after", [(1, 4), (0, 2)])
+def test_a_rank_that_is_killed_ends_all_and_another_number_goes_on(data, alone, tmp_path, lost, after):
+    """The curve of the undisturbed run, over two kills and three numbers of processes."""
+    for ranks, step in (2, 13), (4, 27):
+        started = start(data, ranks, words("pretrain", tmp_path / "run"), grace=20)
+        wait_for_step(tmp_path / "run", step)
+        begin = time.monotonic()
+        os.kill(started.ranks()[lost], signal.SIGKILL)
+        status, errors = started.end()
+        assert status == 1 and time.monotonic() - begin < SILENCE + 10
+        assert f"omnijet: error: rank {lost} was ended by signal 9" in errors
+        others = [line for line in errors.splitlines() if "no sign of life" in line or "is gone" in line]
+        assert len(others) == ranks - 1 and all(f"rank {lost} (" in line for line in others), errors
+    done = launch(data, after, words("pretrain", tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert f"the run had 4 ranks and has {after} now" in done.stderr or after == 4
+    same(alone("pretrain"), metrics(tmp_path / "run"))
+
+
+class Started:
+    """A launch that runs."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def ranks(self):
+        """The process of each rank."""
+        found = {}
+        for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            variables = dict(
+                part.split("=", 1) for part in pathlib.Path(f"/proc/{child}/environ").read_text().split("\0") if "=" in part)
+            found[int(variables["RANK"])] = int(child)
+        return found
+
+    def end(self):
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+def start(folder, ranks, words, grace=3):
+    return Started(subprocess.Popen(
+        [OMNIJET, "launch", "-n", str(ranks), "--grace", str(grace), "--", *words], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True))
+
+
+def wait_for_step(directory, step):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if reached(directory, step):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached")
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_a_rank_that_hangs_ends_all(data, tmp_path, stopped):
+    started = start(data, 2, words("pretrain", tmp_path / "run", "epochs=100000"))
+    wait_for_step(tmp_path / "run", 5)
+    process = started.ranks()[stopped]
+    begin = time.monotonic()
+    os.kill(process, signal.SIGSTOP)
+    status, errors = started.end()
+    assert status == 1 and time.monotonic() - begin < 2 * SILENCE + 15
+    assert f"rank {stopped} (" in errors and ("no sign of life" in errors or "has not answered" in errors)
+    assert not pathlib.Path(f"/proc/{process}").exists(), "the launcher leaves none behind"
+
+
+def test_a_rank_that_fails_tells_the_others(data, tmp_path):
+    """One process sees damaged data under the same name."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder in good, bad:
+        shutil.copytree(data / "tokens.pando", folder / "tokens.pando")
+        shutil.copy(data / "pretrain.json", folder)
+    shard = next((bad / "tokens.pando/shards").iterdir())
+    damaged = bytearray(shard.read_bytes())
+    damaged[len(damaged) // 4:3 * len(damaged) // 4] = bytes(b ^ 1 for b in damaged[len(damaged) // 4:3 * len(damaged) // 4])
+    shard.write_bytes(damaged)
+    done = by_hand([good, bad], words("pretrain", tmp_path / "run", "epochs=100000"))
+    for rank, (status, errors) in enumerate(done):
+        assert status == 1 and "00000.arrow" in errors, errors
+        assert rank == 1 or "omnijet: error: rank 1: " in errors
+    assert not list((tmp_path / "run").glob("*.tmp*"))
+
+
+def by_hand(folders, words, options=None, timeout=60):
+    """Processes that are told by options which they are. Status and errors of each."""
+    port = free_port()
+    common = ["--world-size", str(len(folders)), "--master", f"127.0.0.1:{port}", "--join-timeout", "8"]
+    processes = [
+        subprocess.Popen(
+            [OMNIJET, *words, *common, "--rank", str(rank), *(options or {}).get(rank, [])], cwd=folder, env=ENVIRONMENT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for rank, folder in enumerate(folders)]
+    return [(process.returncode, errors) for process in processes for _, errors in [process.communicate(timeout=timeout)]]
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_ranks_that_do_not_fit_together_are_refused_before_training(data, tmp_path):
+    command = words("pretrain", tmp_path / "run")
+    other = tmp_path / "other"
+    other.mkdir()
+    omnijet("tokenize", data / "tokenizer/previous.safetensors", data / "jets.pando", other / "tokens.pando", "--quiet")
+    found = json.loads((other / "tokens.pando/dataset.json").read_text())["fingerprint"]
+    cases = [
+        ([data, data], {1: ["--set", "seed=7"]}, ["another configuration than rank 0", "seed = 7, not 1603"]),
+        ([data, data], {1: ["--world-size", "3"]}, ["rank 0", "one of 2", "rank 1", "one of 3"]),
+        ([data, data, data], {2: ["--rank", "1"]}, ["two processes are rank 1"]),
+        ([data, data], {1: ["--set", "optimiser=1"]}, ["optimiser: is not known"]),
+        ([data] * 3, {}, ["a world of 3 does not divide the 32 streams"]),
+    ]
+    shutil.copy(data / "pretrain.json", other)
+    cases.append(([data, other], {}, ["another fingerprint of tokens.pando than rank 0", found]))
+    for folders, options, parts in cases:
+        for status, errors in by_hand(folders, command, options):
+            assert status == 1 and all(part in errors for part in parts), (parts, errors)
+    assert not (tmp_path / "run/metrics.jsonl").exists()
+
+
+def test_a_master_that_is_not_there_and_ranks_that_do_not_come(data, tmp_path):
+    command = [*words("pretrain", tmp_path / "run"), "--join-timeout", "2", "--world-size", "2"]
+    nobody = f"127.0.0.1:{free_port()}"
+    assert f"cannot reach the master at {nobody}" in omnijet(*command, "--rank", 1, "--master", nobody, cwd=data, status=1)
+    assert "1 of 2 ranks came within 2 s; missing: 1" in omnijet(*command, "--rank", 0, "--master", nobody, cwd=data, status=1)
+    assert "not like node01:29500" in omnijet(*command, "--rank", 0, "--master", "nowhere", cwd=data, status=1)
+    assert "MASTER_ADDR" in omnijet(*command, "--rank", 0, cwd=data, status=1)
+    omnijet(*words("pretrain", tmp_path / "run"), "--rank", 0, cwd=data, status=64)
+    assert "rank 5 of 2" in omnijet(*command, "--rank", 5, "--master", nobody, cwd=data, status=1)
+
+
+def test_another_rank_0_and_a_checkpoint_of_another_run_are_refused(data, tmp_path):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        master = f"127.0.0.1:{taken.getsockname()[1]}"
+        text = omnijet(
+            *words("pretrain", tmp_path / "run"), "--rank", 0, "--world-size", 2, "--master", master, "--join-timeout", 2, cwd=data, status=1)
+        assert f"cannot listen at {master}" in text and "another rank 0" in text
+    omnijet(*words("pretrain", tmp_path / "run", "steps=2"), cwd=data)
+    done = launch(data, 2, words("pretrain", tmp_path / "run", "steps=2", "clip=1"))
+    assert done.returncode == 1 and done.stderr.count("was written by a run with another configuration") >= 2
+
+
+def test_a_signal_to_the_launcher_saves_and_the_same_command_goes_on(data, alone, tmp_path):
+    started = start(data, 2, words("pretrain", tmp_path / "run"))
+    wait_for_step(tmp_path / "run", 5)
+    started.process.send_signal(signal.SIGTERM)
+    status, errors = started.end()
+    assert status == -signal.SIGTERM and "run the same command again to go on" in errors
+    assert launch(data, 2, words("pretrain", tmp_path / "run")).returncode == 0
+    same(alone("pretrain"), metrics(tmp_path / "run"))
+
+
+def test_ranks_do_not_outlive_their_launcher(data, tmp_path):
+    started = start(data, 2, words("pretrain", tmp_path / "run", "epochs=100000"))
+    wait_for_step(tmp_path / "run", 3)
+    ranks = started.ranks().values()
+    started.process.kill()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and any(pathlib.Path(f"/proc/{rank}").exists() for rank in ranks):
+        time.sleep(0.05)
+    assert not any(pathlib.Path(f"/proc/{rank}").exists() for rank in ranks)
+
+
+def torchrun():
+    """A Python whose torchrun works; Debian's PyTorch 1.13 has one that does not start with Python 3.11."""
+    for python in sys.executable, ROOT / ".venv-wheel/bin/python", "/usr/bin/python3":
+        command = [str(python), "-m", "torch.distributed.run", "--nproc_per_node", "1", "--no_python", "true"]
+        if pathlib.Path(python).exists() and subprocess.run(command, capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def test_torchrun_starts_it_too(data, alone, tmp_path):
+    python = torchrun()
+    if python is None:
+        pytest.skip("no torchrun that works")
+    command = [
+        python, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port()), "--no_python", "--", OMNIJET,
+        *words("pretrain", tmp_path / "run")]
+    done = subprocess.run(command, cwd=data, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    same(alone("pretrain"), metrics(tmp_path / "run"))
+
+
+def test_the_launcher_says_what_it_cannot(data):
+    omnijet("launch", "-n", 2, status=64)
+    omnijet("launch", "-n", 0, "--", "pretrain", status=64)
+    text = omnijet("launch", "-n", 2, "--", "pretrain", "nothing.json", "--run", "run", cwd=data, status=1)
+    assert "nothing.json" in text
