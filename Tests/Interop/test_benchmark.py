@@ -92,6 +92,19 @@ def test_models_are_measured_beside_pytorch(tmp_path):
         assert works["training"]["float32 over peer"]["time"]["median"] > 1
 
 
+@pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+def test_several_processes_are_measured_beside_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/ranks.py", "--quick", "--results", tmp_path, "--omnijet", OMNIJET, "--pando", BINARY],
+        capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "ranks.json").read_text())
+    for name, way in report["ways"].items():
+        assert way["tokensPerSecond"]["minimum"] > 0
+        # One process waits for nobody.
+        assert (way["reducing"]["median"] > 0) == name.startswith("2 processes")
+
+
 def test_metrics_are_measured_beside_scipy(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "Benchmarks/metrics.py", "--entries", "20000", "--bootstrap-entries", "2000", "--repeat", "1",

@@ -12,6 +12,7 @@ import pytest
 import jetclass
 import pfnano
 from conftest import BINARY, ROOT, SAMPLE, has_command
+from test_omnijet import OMNIJET
 
 BLOCK = re.compile(r"<!-- tested -->\n```(sh|python)\n(.*?)```", re.DOTALL)
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if BLOCK.search(page.read_text())]
@@ -21,6 +22,8 @@ def workplace(folder):
     """A directory as the pages presume it: the tool in PATH, some files in aoj/."""
     (folder / "bin").mkdir()
     (folder / "bin/pando").symlink_to(BINARY)
+    (folder / "bin/omnijet").symlink_to(OMNIJET)
+    (folder / "configs").symlink_to(ROOT / "configs")
     (folder / "aoj").mkdir()
     for name in "ab":
         shutil.copy(SAMPLE, folder / f"aoj/{name}.h5")
@@ -52,6 +55,8 @@ def test_what_a_page_shows_runs(page, tmp_path):
         for command in re.findall(r"^pando (\w+)", text, re.MULTILINE):
             if not has_command(command):
                 pytest.skip(f"this build has no 'pando {command}'")
+        if re.search("^omnijet ", text, re.MULTILINE) and not OMNIJET.exists():
+            pytest.skip("omnijet is not built")
         run_block(language, text, tmp_path, environment)
 
 

@@ -18,6 +18,10 @@ struct RankArguments: ParsableArguments {
     var joinTimeout = 300.0
     @Option(help: "Seconds without a sign of life after which a process counts as dead.")
     var silence = 30.0
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Send gradients while the backward pass runs on; or all behind it, to see what that saves.")
+    var overlap = true
 
     func validate() throws {
         guard (rank == nil) == (worldSize == nil) else { throw ValidationError("--rank and --world-size go together") }
@@ -36,7 +40,7 @@ struct RankArguments: ParsableArguments {
         if let warning { Console.warning(warning) }
         guard found.size > 1 else { return .single }
         var options = World.Options(master: try master.map { try Master($0) } ?? Master())
-        (options.joining, options.silence) = (joinTimeout, silence)
+        (options.joining, options.silence, options.overlaps) = (joinTimeout, silence, overlap)
         options.abandon = { fault in
             Console.error(fault)
             _exit(1)
