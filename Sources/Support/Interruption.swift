@@ -14,14 +14,18 @@ public enum Interruption {
     /// Whether the work should stop.
     public static var isRequested: Bool { signal != nil }
 
-    /// Listens to SIGINT and SIGTERM, for work that looks at `isRequested`; any other is ended by them at once. The second one ends the program at once.
+    /// What is listened to; batch systems send SIGUSR1, if they are told to, some time before they end a job.
+    private static let wanted = [SIGINT, SIGTERM, SIGUSR1]
+
+    /// Listens to SIGINT, SIGTERM and SIGUSR1, for work that looks at `isRequested`; any other is ended by them at once. The
+    /// second one ends the program at once.
     public static func listen() {
         // A parent may have blocked them for its own reasons, and a child inherits that.
-        var wanted = sigset_t()
-        sigemptyset(&wanted)
-        for number in [SIGINT, SIGTERM] { sigaddset(&wanted, number) }
-        pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
-        for number in [SIGINT, SIGTERM] {
+        var unblocked = sigset_t()
+        sigemptyset(&unblocked)
+        for number in wanted { sigaddset(&unblocked, number) }
+        pthread_sigmask(SIG_UNBLOCK, &unblocked, nil)
+        for number in wanted {
             Glibc.signal(number) { number in
                 // The default handler again: whoever is asked twice leaves.
                 Glibc.signal(number, SIG_DFL)

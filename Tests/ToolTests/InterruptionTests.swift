@@ -51,7 +51,7 @@ import Testing
         #expect(killed > 0, "seed \(seed): every run ended before it was killed")
     }
 
-    @Test(arguments: [SIGTERM, SIGINT])
+    @Test(arguments: [SIGTERM, SIGINT, SIGUSR1])
     func `stopped by a signal it says so, and goes on when run again`(signal: Int32) throws {
         let directory = try TemporaryDirectory()
         #expect(try Run(arguments(directory, output: directory.file("whole"), copies: 24)).status == 0)
