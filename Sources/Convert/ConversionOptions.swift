@@ -4,17 +4,25 @@ import Shards
 /// What decides the result of a conversion, and how it is carried out.
 public struct ConversionOptions: Sendable {
     /// Which part of the rows a task of several takes.
-    public struct Task: Sendable, Equatable {
+    public struct Task: Sendable, Equatable, CustomStringConvertible {
         /// 0 to `count - 1`.
         public var number: Int
         /// How many tasks there are.
         public var count: Int
 
-        /// A task, or nil for numbers that are none.
+        /// A task, or nil for numbers that are none; there are at most 1,048,576.
         public init?(number: Int, of count: Int) {
-            guard count >= 1, (0..<count).contains(number) else { return nil }
+            guard (1...1 << 20).contains(count), (0..<count).contains(number) else { return nil }
             self.number = number
             self.count = count
+        }
+
+        /// `3/8`
+        public var description: String { "\(number)/\(count)" }
+
+        /// Which rows of `rows` this task takes: parts of equal size, give or take one row.
+        func share(of rows: Int) -> Range<Int> {
+            BatchPlan.share(rows, number, count)..<BatchPlan.share(rows, number + 1, count)
         }
     }
 
@@ -44,6 +52,9 @@ public struct ConversionOptions: Sendable {
     public var threads = 1
     /// Ignores another process's claim on the output.
     public var takesOver = false
+    /// For so many seconds a claim of another host is watched, and taken over if its heartbeat stands still; nil: it is left
+    /// alone.
+    public var takesOverAfter: Double?
     /// Memory for slices of inputs: bounds how many inputs are mixed and how far threads run ahead.
     public static let sliceMemory = 512 << 20
 
@@ -72,7 +83,7 @@ public struct ConversionOptions: Sendable {
             options["level"] = "\(level)"
         case .tunedZstd: options["codec"] = "tuned zstd"
         }
-        if let task { options["task"] = "\(task.number)/\(task.count)" }
+        if let task { options["task"] = task.description }
         if let limit { options["limit"] = "\(limit)" }
         return options
     }
@@ -99,5 +110,19 @@ extension ConversionOptions {
     func features(of layout: StoredLayout, splits: Splits?) -> [String] {
         layout.encoding.features + (splits?.rule == .value ? ["stored-splits"] : [])
             + (sharesOffsets ? ["shared-offsets"] : [])
+    }
+}
+
+extension ConversionOptions {
+    /// Says of each input which rows are taken: the task's share of each, up to the limit.
+    func take(from entries: inout [InputEntry]) {
+        var left = limit ?? .max
+        for index in entries.indices {
+            let rows = task?.share(of: entries[index].rows) ?? 0..<entries[index].rows
+            let count = min(left, rows.count)
+            left -= count
+            entries[index].firstRow = rows.lowerBound
+            entries[index].rowsTaken = count
+        }
     }
 }

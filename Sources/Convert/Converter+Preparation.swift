@@ -35,19 +35,7 @@ extension Converter {
         let selection = try selection()
         let (sources, missing) = try open(selection)
         var entries = sources.map(\.entry)
-        var left = options.limit ?? .max
-        for index in entries.indices {
-            let rows = entries[index].rows
-            var range = 0..<rows
-            if let task = options.task {
-                range =
-                    BatchPlan.share(rows, task.number, task.count)..<BatchPlan.share(rows, task.number + 1, task.count)
-            }
-            range = range.lowerBound..<range.lowerBound + min(left, range.count)
-            left -= range.count
-            entries[index].firstRow = range.lowerBound
-            entries[index].rowsTaken = range.count
-        }
+        options.take(from: &entries)
         let absent = sources.reduce(into: Set<String>()) { $0.formUnion($1.absent) }
         let reports = sources.map(\.report)
         let taken = entries.map { $0.firstRow..<$0.firstRow + $0.rowsTaken }

@@ -1,5 +1,6 @@
 import ArrowIPC
 import Foundation
+import Glibc
 import Shards
 import Support
 
@@ -71,6 +72,27 @@ public struct Converter: Sendable {
     public func run() throws -> Catalogue {
         // Several threads prepare, and nobody else is at work yet.
         let start = StageTimes.Time.ofProcess
+        // Claimed before the inputs are looked at, which may take minutes: whoever asks is told that this task is at work.
+        let existed = Directory.exists(output)
+        let claim = try claim()
+        do {
+            return try run(claim, since: start)
+        } catch {
+            claim.release()
+            // Fails, as it should, if there is anything in it.
+            if !existed { rmdir(output) }
+            throw error
+        }
+    }
+
+    private func claim() throws -> Claim {
+        var watch = options.takesOverAfter.map { ClaimWatch(patience: $0) }
+        watch?.isInterrupted = isInterrupted
+        return try DatasetWriter.claim(
+            output, takeOver: options.takesOver, task: options.task?.description, watch: watch)
+    }
+
+    private func run(_ claim: Claim, since start: StageTimes.Time) throws -> Catalogue {
         let prepared = try prepare()
         let (encoding, slices) = try probe(prepared)
         let layout = StoredLayout(schema: prepared.schema, encoding: encoding)
@@ -84,12 +106,12 @@ public struct Converter: Sendable {
                 columns: layout.columns, metadata: metadata, shardBytes: options.shardBytes,
                 makesParity: options.makesParity, work: try CanonicalJSON.text(work),
                 explain: { work.difference(from: $0) }),
-            takeOver: options.takesOver)
+            claim: claim)
         do {
             let splits = options.splits(of: prepared.schema)
             var times = StageTimes()
             times[.prepare] = StageTimes.Time.ofProcess.since(start)
-            times.add(try convert(prepared, consume slices, layout, metadata, splits, writer))
+            times.add(try convert(prepared, consume slices, layout, metadata, splits, writer, claim))
             let closing = StageClock(.write)
             let catalogue = try writer.finish(
                 .init(
@@ -174,7 +196,7 @@ public struct Converter: Sendable {
 
     private func convert(
         _ prepared: Preparation, _ slices: consuming [SliceKey: RowSlice], _ layout: StoredLayout,
-        _ metadata: [KeyValue], _ splits: Splits?, _ writer: DatasetWriter
+        _ metadata: [KeyValue], _ splits: Splits?, _ writer: DatasetWriter, _ claim: Claim
     ) throws -> StageTimes {
         let first = writer.batchesDone, plan = prepared.plan, sources = prepared.sources
         let total = prepared.entries.reduce(0) { $0 + $1.rowsTaken }
@@ -182,6 +204,7 @@ public struct Converter: Sendable {
             (0..<min(first, plan.batchCount)).reduce(0) {
                 $0 + plan.pieces(ofBatch: $1).reduce(0) { $0 + $1.rows.count }
             })
+        claim.report(rows: rowsDone.read { $0 }, of: total)
         let output = OrderedOutput(writer: writer, first: first, window: prepared.window)
         let cache = SliceCache(known: consume slices) { key in
             plan.uses(ofInput: key.input, rows: sources[key.input].slices.rows(key.slice), from: first)
@@ -203,6 +226,7 @@ public struct Converter: Sendable {
                         $0 += finished.message.rows; return $0
                     }
                     if try output.deliver(finished, number: batch, clock: worker.clock) != nil { progress(done, total) }
+                    claim.report(rows: done, of: total)
                     for source in plan.finished(byBatch: batch) { sources[source].close() }
                 }
                 times.update { $0.add(worker.clock.times) }

@@ -185,7 +185,7 @@ public final class DatasetBuilder {
                 columns: layout.columns, metadata: metadata, shardBytes: options.shardBytes,
                 makesParity: options.makesParity, work: try CanonicalJSON.text(work),
                 explain: { work.difference(from: $0) }),
-            takeOver: options.takesOver)
+            claim: try DatasetWriter.claim(directory, takeOver: options.takesOver))
         do {
             let encoder = try BatchEncoder(
                 layout: layout, compression: options.compression, sharesOffsets: options.sharesOffsets,

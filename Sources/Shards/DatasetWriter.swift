@@ -59,18 +59,14 @@ public final class DatasetWriter {
     private var early: [Int: ShardRecord] = [:]
 
     /// Claims `directory`, removes what a killed run left half-written, and finds out where to go on.
-    /// - Parameter takeOver: Ignore another process's claim.
+    /// - Parameter claim: The claim on the directory, if it was made before (`DatasetWriter.claim`); the writer releases it.
     /// - Throws: `DatasetError` with code `occupied` if the directory holds a dataset, files of somebody else, other
     ///   unfinished work, or is being written by another process; `SystemError` if it cannot be written.
-    public init(directory: String, configuration: Configuration, takeOver: Bool = false) throws {
+    public init(directory: String, configuration: Configuration, claim: Claim? = nil) throws {
         self.directory = directory
         self.configuration = configuration
-        try Self.checkUse(of: directory)
-        try Directory.make(directory)
-        claim = try Claim(directory: directory, force: takeOver)
+        self.claim = try claim ?? Self.claim(directory)
         do {
-            // Looked at again under the claim: another converter may have finished meanwhile.
-            try Self.checkUse(of: directory)
             for part in ["shards", "ledger"] + (configuration.makesParity ? ["parity"] : []) {
                 try Directory.make("\(directory)/\(part)")
             }
@@ -83,9 +79,32 @@ public final class DatasetWriter {
             rowsDone = records.reduce(0) { $0 + $1.entry.rows }
             try Self.removeLeftOvers(in: directory, keeping: records)
         } catch {
+            self.claim.release()
+            throw error
+        }
+    }
+
+    /// Claims a directory for a dataset, and makes it if there is none: before the work that leads to a writer, which may take
+    /// long.
+    /// - Parameters:
+    ///   - takeOver: Ignore another process's claim.
+    ///   - task: Which task of a conversion is to be done, `3/8`.
+    ///   - watch: How long to watch a claim of another host before it is taken over; nil: leave it alone.
+    /// - Throws: What `init` throws, for what can be known before the work is.
+    public static func claim(
+        _ directory: String, takeOver: Bool = false, task: String? = nil, watch: ClaimWatch? = nil
+    ) throws -> Claim {
+        try checkUse(of: directory)
+        try Directory.make(directory)
+        let claim = try Claim(directory: directory, force: takeOver, task: task, watch: watch)
+        do {
+            // Looked at again under the claim: another converter may have finished meanwhile.
+            try checkUse(of: directory)
+        } catch {
             claim.release()
             throw error
         }
+        return claim
     }
 
     private static func checkUse(of directory: String) throws {
@@ -149,6 +168,7 @@ public final class DatasetWriter {
     public func add(_ shard: FullShard, clock: StageClock) throws {
         clock.enter(.flush)
         early[shard.number] = shard.record
+        try claim.check()
         while let record = early.removeValue(forKey: records.count) {
             try ledger.append(record)
             records.append(record)
@@ -206,6 +226,7 @@ public final class DatasetWriter {
             try add(last, clock: clock)
         }
         clock.enter(.write)
+        try claim.check()
         let catalogue = try CatalogueFiles.write(
             closing: closing, columns: configuration.columns, records: records, directory: directory,
             makesCopies: configuration.makesParity)

@@ -72,6 +72,11 @@ public final class OutputFile {
     /// Flushes the file, gives it its name and flushes the directory.
     public func publish() throws(SystemError) {
         guard fsync(descriptor) == 0 else { throw SystemError(file: path, operation: "flush to disk") }
+        guard isOurs else {
+            throw SystemError(
+                .errno(ESTALE), file: path, message: "cannot rename: its temporary file is another process's now",
+                advice: "leave the work to that one, or run the same command again")
+        }
         // NFS and quota errors come at close.
         guard close(descriptor) == 0 else {
             descriptor = -1
@@ -82,12 +87,19 @@ public final class OutputFile {
         try Directory.flush(Directory.parent(of: path))
     }
 
+    /// Whether the temporary name still leads to this file: whoever takes a directory over begins its files anew.
+    private var isOurs: Bool {
+        var own = stat(), named = stat()
+        guard fstat(descriptor, &own) == 0, stat(temporary, &named) == 0 else { return false }
+        return own.st_ino == named.st_ino && own.st_dev == named.st_dev
+    }
+
     /// Gives the file up and removes it.
     public func discard() {
         guard descriptor >= 0 else { return }
+        if isOurs { unlink(temporary) }
         close(descriptor)
         descriptor = -1
-        unlink(temporary)
     }
 
     /// Writes a whole small file at once.
