@@ -3,7 +3,7 @@ import Support
 
 /// Makes one dataset out of several without touching their shards: the catalogue names them by relative paths.
 public struct DatasetMerger: Sendable {
-    /// The datasets, in the order of the rows.
+    /// The datasets, in the order of the rows; tasks of a conversion come in the order of their numbers, however they are given.
     public let parts: [String]
     /// The directory of the new dataset.
     public let directory: String
@@ -16,18 +16,20 @@ public struct DatasetMerger: Sendable {
 
     /// Merges.
     /// - Throws: `DatasetError`: `occupied` if the directory holds something, `inconsistent` if columns or encodings
-    ///   differ, or if tasks of one conversion are missing; whatever opening the parts throws.
+    ///   differ, if tasks of one conversion are missing or not finished, or if they were not converted alike (number of tasks,
+    ///   options, versions, schema, selection, inputs); whatever opening the parts throws.
     public func run() throws -> Catalogue {
         guard !parts.isEmpty else { throw DatasetError(.usage, file: directory, message: "no datasets to merge") }
         if let names = try Directory.names(in: directory), !names.isEmpty {
             throw DatasetError(.occupied, file: directory, message: "is not empty", advice: "choose another name")
         }
-        let datasets = try parts.map { try Dataset(directory: $0) }
+        let (parts, datasets) = try ordered()
         guard let first = datasets.first?.catalogue else {
             throw DatasetError(.usage, file: directory, message: "nothing to merge")
         }
-        for (path, dataset) in zip(parts, datasets) { try check(dataset.catalogue, fits: first, path: path) }
-        try checkTasks(datasets)
+        for (path, dataset) in zip(parts, datasets) {
+            try check(dataset.catalogue, fits: first, path: path, than: parts[0])
+        }
 
         var shards: [ShardEntry] = []
         var parity: [FileEntry] = []
@@ -73,32 +75,79 @@ public struct DatasetMerger: Sendable {
         return merged
     }
 
-    private func check(_ catalogue: Catalogue, fits first: Catalogue, path: String) throws {
+    private func check(_ catalogue: Catalogue, fits first: Catalogue, path: String, than other: String) throws {
         guard catalogue.columns.map({ [$0.name, $0.type] }) == first.columns.map({ [$0.name, $0.type] }),
             catalogue.encoding == first.encoding, catalogue.keys == first.keys
         else {
             throw DatasetError(
-                .inconsistent, file: path, message: "has other columns or another encoding than \(parts[0])",
+                .inconsistent, file: path, message: "has other columns or another encoding than \(other)",
                 advice: "convert them with one schema")
         }
     }
 
-    /// If the parts are tasks of one conversion, all of them must be there, once.
-    private func checkTasks(_ datasets: [Dataset]) throws {
-        let tasks = datasets.compactMap { $0.catalogue.provenance.options["task"] }
-        guard let count = tasks.first?.split(separator: "/").last.flatMap({ Int($0) }), tasks.count == datasets.count
-        else { return }
-        let missing = (0..<count).filter { !tasks.contains("\($0)/\(count)") }
-        guard missing.isEmpty else {
+    /// Opens the parts. If they are tasks of a conversion, all of them must be there, once, and converted alike; they are put
+    /// in order.
+    private func ordered() throws -> (paths: [String], datasets: [Dataset]) {
+        let opened = try parts.map { path in
+            // What has not finished is told below, of all tasks at once.
+            Self.isUnfinished(path) ? nil : try Dataset(directory: path)
+        }
+        let tasks = zip(parts, opened).map { path, dataset in
+            dataset.map { ConversionTask($0.catalogue) } ?? Self.unfinishedTask(path)
+        }
+        guard let first = tasks.firstIndex(where: { $0 != nil }), let model = tasks[first] else {
+            return (parts, try zip(parts, opened).map { try $1 ?? Dataset(directory: $0) })
+        }
+        var byNumber: [Int: Int] = [:]
+        for (index, task) in tasks.enumerated() {
+            guard let task else {
+                throw DatasetError(
+                    .inconsistent, file: parts[index],
+                    message: Self.isUnfinished(parts[index])
+                        ? "its conversion has not finished"
+                        : "is not a task of a conversion, but \(parts[first]) is task \(model.label.number)/\(model.label.count)",
+                    advice: "join the tasks of a conversion by themselves first")
+            }
+            let name = "task \(model.label.number)/\(model.label.count) (\(parts[first]))"
+            if let difference = task.difference(from: model, called: name) {
+                throw DatasetError(
+                    .inconsistent, file: parts[index],
+                    message: "task \(task.label.number)/\(task.label.count) \(difference)",
+                    advice: "convert all tasks with the same inputs, options and version")
+            }
+            if let other = byNumber.updateValue(index, forKey: task.label.number) {
+                throw DatasetError(
+                    .inconsistent, file: parts[index],
+                    message:
+                        "task \(task.label.number)/\(task.label.count) is given twice, the other is \(parts[other])",
+                    advice: "leave one of them out")
+            }
+        }
+        func fail(_ numbers: [Int], _ what: String) throws {
+            guard !numbers.isEmpty else { return }
             throw DatasetError(
                 .inconsistent, file: directory,
-                message: "tasks \(missing.map { "\($0)/\(count)" }.joined(separator: ", ")) are missing",
-                advice: "run them, then index again")
+                message: "\(numbers.count == 1 ? "task" : "tasks") \(TaskRanges.text(numbers)) of \(model.label.count) "
+                    + "\(numbers.count == 1 ? "is" : "are") \(what)",
+                advice: "run \(numbers.count == 1 ? "it" : "them"), then index again ('pando status' shows all tasks)")
         }
-        guard Set(tasks).count == tasks.count else {
-            throw DatasetError(
-                .inconsistent, file: directory, message: "a task is given twice: \(tasks.joined(separator: ", "))")
+        try fail((0..<model.label.count).filter { byNumber[$0] == nil }, "missing")
+        try fail(byNumber.filter { opened[$0.value] == nil }.map(\.key), "not finished")
+        let order = byNumber.sorted { $0.key < $1.key }.map(\.value)
+        return (order.map { parts[$0] }, order.compactMap { opened[$0] })
+    }
+
+    private static func isUnfinished(_ path: String) -> Bool {
+        !Directory.exists("\(path)/\(Catalogue.fileName)")
+            && ["ledger", Claim.fileName].contains { Directory.exists("\(path)/\($0)") }
+    }
+
+    private static func unfinishedTask(_ path: String) -> ConversionTask? {
+        let ledger = "\(path)/\(Ledger.fileName)"
+        guard let bytes = try? InputFile(path: ledger).readAll(), let work = Ledger.lines(bytes).first else {
+            return nil
         }
+        return ConversionTask(work: work.content)
     }
 
     /// The inputs of a task joined with those of the tasks before it: the same files, with more of their rows.
@@ -123,7 +172,8 @@ public struct DatasetMerger: Sendable {
         merged.bytes += other.bytes
         merged.fullJets += other.fullJets
         merged.emptyJets = merged.emptyJets.flatMap { own in other.emptyJets.map { own + $0 } }
-        merged.missing += other.missing
+        // Tasks of one conversion have all left out the same inputs.
+        merged.missing += sharesInputs ? other.missing.filter { !merged.missing.contains($0) } : other.missing
         merged.exceptions.merge(other.exceptions) { $0 + $1 }
         merged.features = Array(Set(merged.features).union(other.features)).sorted()
         for (index, column) in other.columns.enumerated() {

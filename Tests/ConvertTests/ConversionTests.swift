@@ -89,7 +89,7 @@ import Testing
         let error = #expect(throws: DatasetError.self) {
             try DatasetMerger(parts: [parts[0], parts[2]], into: directory.file("m")).run()
         }
-        #expect(error?.message.contains("1/3") == true)
+        #expect(error?.message.contains("task 1 of 3 is missing") == true)
         let merged = try DatasetMerger(parts: parts, into: directory.file("m")).run()
         #expect(merged.rows == 1727)
         var verifier = DatasetVerifier(directory: directory.file("m"))
