@@ -56,18 +56,30 @@ struct Work: Codable, Sendable {
 }
 
 extension Converter {
-    /// Whether a dataset is what this conversion would make: the same inputs, options and schema.
-    public func matches(_ catalogue: Catalogue) throws -> Bool {
-        guard catalogue.provenance.command == "convert", catalogue.provenance.options == options.decisive,
-            catalogue.provenance.schema == (try JSONValue(encoding: schema)),
-            catalogue.provenance.selection == (try selection().map { try JSONValue(encoding: $0) })
-        else { return false }
+    /// What a dataset has that this conversion would not make, in words; nil if it has the same inputs, options and schema.
+    public func difference(from catalogue: Catalogue) throws -> String? {
+        let provenance = catalogue.provenance
+        guard provenance.command == "convert" else { return "it was made by 'pando \(provenance.command)'" }
+        let wanted = options.decisive
+        for name in Set(wanted.keys).union(provenance.options.keys).sorted()
+        where provenance.options[name] != wanted[name] {
+            return "it has \(name) \(provenance.options[name] ?? "none"), not \(wanted[name] ?? "none")"
+        }
+        guard provenance.schema == (try JSONValue(encoding: schema)) else { return "its schema differs" }
+        guard provenance.selection == (try selection().map { try JSONValue(encoding: $0) }) else {
+            return "its selection, golden JSON or match differs"
+        }
         let skipped = Set(catalogue.missing.filter { $0.firstRow == nil }.map(\.input))
         let names = inputs.filter { !skipped.contains($0) }
-        guard names == catalogue.provenance.inputs.map(\.name) else { return false }
-        return catalogue.provenance.inputs.allSatisfy { entry in
-            (try? InputFile(path: entry.name).size) == entry.bytes
-                && (try? InputFile.headTailDigest(entry.name)) == entry.headTailDigest
+        guard names.count == provenance.inputs.count else {
+            return "it has \(provenance.inputs.count) inputs, not \(names.count)"
         }
+        for (name, entry) in zip(names, provenance.inputs) {
+            guard name == entry.name else { return "it has the input \(entry.name) in place of \(name)" }
+            guard (try? InputFile(path: name).size) == entry.bytes,
+                (try? InputFile.headTailDigest(name)) == entry.headTailDigest
+            else { return "the input \(name) has changed since, or cannot be read" }
+        }
+        return nil
     }
 }

@@ -21,6 +21,8 @@ struct ConvertCommand: ParsableCommand {
             EXAMPLE
               pando convert aoj/*.h5 aoj.pando
               pando convert @files.txt aoj.pando --task 3/100
+              pando convert @files.txt 'jets-{task}.pando' --task 3 --tasks 4
+              pando convert @files.txt 'jets-{task}.pando' --tasks 4 --list
               pando convert jetclass/*/*.root jetclass.pando
               pando convert --golden golden.json pfnano/*.root pfnano.pando
             """)
@@ -57,8 +59,14 @@ struct ConvertCommand: ParsableCommand {
     var limit: Int?
     @Option(
         help: ArgumentHelp(
-            "Convert part I of N of every input, I from 0 on; join the parts with 'pando index'.", valueName: "I/N"))
+            "Convert part I of N of every input, I from 0 on; join the parts with 'pando index'. 'auto' takes the numbers "
+                + "from a Slurm array, HTCondor's description of the job, or PANDO_TASK=I/N. {task} in the output's name "
+                + "becomes I.", valueName: "I/N"))
     var task: String?
+    @Option(help: "How many tasks there are, where --task does not say.")
+    var tasks: Int?
+    @Flag(help: "Only say what each task would read and write.")
+    var list = false
     @Option(help: "Shares of the splits, by hash of the event. JetClass keeps the splits of its folders.")
     var splits = "train=0.8,val=0.1,test=0.1"
     @Option(help: "Offsets buffers of list columns: shared (smaller) or separate.")
@@ -105,13 +113,7 @@ struct ConvertCommand: ParsableCommand {
         guard (1...1024).contains(interleave) else { throw ValidationError("--interleave is 1 to 1024") }
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is 1 to 1024") }
         if let limit, limit < 0 { throw ValidationError("--limit is not negative") }
-        if let task {
-            let numbers = task.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-            guard numbers.count == 2, let number = numbers[0], let count = numbers[1],
-                let part = ConversionOptions.Task(number: number, of: count)
-            else { throw ValidationError("--task is I/N with I from 0 to N-1, for example 0/10") }
-            options.task = part
-        }
+        options.task = try TaskNumbers(task: task, tasks: tasks, list: list, output: paths.last ?? "").given
         options.splits = try Sizes.splits(splits)
         options.batchRows = batchRows
         options.shardBytes = bytes
@@ -126,10 +128,17 @@ struct ConvertCommand: ParsableCommand {
     }
 
     func run() throws {
-        let inputs = try InputList.expand(Array(paths.dropLast()))
-        guard let output = paths.last else { return }
-        let schema = try schema.map { try SourceSchema(named: $0) } ?? SourceSchema.fitting(first: inputs)
         var options = try options()
+        let numbers = try TaskNumbers(task: task, tasks: tasks, list: list, output: paths.last ?? "")
+        if let found = try numbers.find() {
+            if !quiet { Console.note("\(found)") }
+            options.task = found.task
+        }
+        // A requeued task may find the claim of its first run, which died on another host.
+        options.takesOverAfter = options.task == nil ? nil : Self.silence
+        let inputs = try InputList.expand(Array(paths.dropLast()))
+        let output = numbers.output(of: options.task)
+        let schema = try schema.map { try SourceSchema(named: $0) } ?? SourceSchema.fitting(first: inputs)
         options.selection = try choice(schema)
         var converter = Converter(inputs: inputs, output: output, schema: schema, options: options)
         let looking = Progress("looking at", unit: "inputs", quiet: quiet, forPrograms: progressLines)
@@ -141,6 +150,11 @@ struct ConvertCommand: ParsableCommand {
         converter.progress = { progress.show($0, of: $1) }
         Interruption.listen()
         converter.isInterrupted = { Interruption.isRequested }
+        if list {
+            try TaskList(converter: converter, pattern: numbers.pattern, count: numbers.count(options.task))
+                .show(json: json)
+            return
+        }
         if dryRun {
             try show(try converter.forecast())
             return
@@ -163,6 +177,10 @@ struct ConvertCommand: ParsableCommand {
         if !catalogue.missing.isEmpty { throw ExitCode(3) }
     }
 
+    /// Seconds for which the heartbeat of another host's claim must stand still before a task takes it over: beats come every
+    /// 10 s, and NFS may show them late by up to 60 s.
+    private static let silence = 75.0
+
     /// Which events and jets are taken, of inputs that hold events.
     private func choice(_ schema: SourceSchema) throws -> SelectionChoice? {
         guard schema.format == .pfnano else {
@@ -180,9 +198,13 @@ struct ConvertCommand: ParsableCommand {
     /// Schedulers start the same work twice: that is no failure, and no file of the dataset is touched.
     private func isAlreadyDone(_ converter: Converter, _ output: String) throws -> Bool {
         guard Directory.exists("\(output)/\(Catalogue.fileName)"),
-            let catalogue = try? Dataset(directory: output).catalogue,
-            try converter.matches(catalogue)
+            let catalogue = try? Dataset(directory: output).catalogue
         else { return false }
+        if let difference = try converter.difference(from: catalogue) {
+            throw DatasetError(
+                .occupied, file: output, message: "already holds a dataset, but not this one: \(difference)",
+                advice: "choose another name, or remove it first")
+        }
         try DatasetWriter.tidy(output)
         if !quiet { Console.write("\(output): already complete, \(Format.count(catalogue.rows)) jets\n") }
         if json { print(try CanonicalJSON.text(Outcome(catalogue: catalogue, output: output, seconds: 0))) }
