@@ -30,7 +30,9 @@ extension Catalogue {
         try check(path: path)
     }
 
-    private static func checkDigest(of bytes: [UInt8], path: String) throws {
+    /// Makes sure that a catalogue's bytes are as they were written, and no trap for a parser.
+    /// - Throws: `DatasetError` with code `damaged` or `inconsistent`.
+    static func checkDigest(of bytes: [UInt8], path: String) throws {
         let advice = "run 'pando repair' on the dataset"
         guard let place = digestPlace(in: bytes), let found = Digest(hex: String(decoding: bytes[place], as: UTF8.self))
         else {

@@ -62,7 +62,7 @@ def test_what_a_page_shows_runs(page, tmp_path):
 
 def test_examples_in_the_help_run(tmp_path):
     environment = workplace(tmp_path)
-    names = ["convert", "inspect", "verify", "repair", "index", "export", "composition", "compare"]  # in an order in which they can be typed
+    names = ["convert", "inspect", "verify", "repair", "index", "status", "export", "composition", "compare"]  # in an order in which they can be typed
     (tmp_path / "files.txt").write_text("aoj/a.h5\naoj/b.h5\n")
     for part in range(3):
         command = [BINARY, "convert", "--quiet", SAMPLE, tmp_path / f"part{part}.pando", "--task", f"{part}/3"]

@@ -17,7 +17,7 @@ struct Pando: ParsableCommand {
               pando verify --lossless aoj.pando
 
             EXIT STATUS  0 done; 1 failed or damage found; 3 finished with gaps; 64 wrong usage;
-                         130, 143 stopped by a signal: run the same command again to go on.
+                         130, 138, 143 stopped by a signal: run the same command again to go on.
             """,
         version: Version.number,
         subcommands: [
@@ -26,6 +26,7 @@ struct Pando: ParsableCommand {
             VerifyCommand.self,
             RepairCommand.self,
             IndexCommand.self,
+            StatusCommand.self,
             ExportCommand.self,
             CompareCommand.self,
             CompositionCommand.self,
