@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build omnijet wheel test-wheel test lint format demo bench figures nightly clean system model python test-swift test-python
+.PHONY: help build omnijet wheel test-wheel test lint format demo bench figures nightly clean system model python test-swift test-python test-slurm
 
 # One configuration everywhere: what is tested is what is used, and nothing is built twice.
 SWIFT_BUILD := swift build -c release
@@ -29,8 +29,8 @@ omnijet: system model ## Build the tool for models: .build/release/omnijet; need
 wheel: system python ## Build the Python package: dist/pando-*.whl
 	scripts/wheel
 
-test: lint test-swift test-python test-wheel ## Check style, run all tests
-	@echo "make test: style, Swift tests, interoperability tests and tests of the Python package all passed"
+test: lint test-swift test-python test-wheel test-slurm ## Check style, run all tests
+	@echo "make test: style, Swift tests, interoperability tests, tests of the Python package and conversion under Slurm all passed"
 
 test-swift: system model python
 	$(SWIFT_BUILD) --build-tests
@@ -45,6 +45,10 @@ test-python: system model python
 test-wheel: system python wheel
 	@[ -x .build/release/loader-probe ] || $(SWIFT_BUILD) --product loader-probe
 	scripts/test-wheel
+
+test-slurm: system python ## Convert under a real Slurm, which is started for that
+	@[ -x "$(PANDO_BINARY)" ] || $(SWIFT_BUILD) --product pando
+	scripts/test-slurm
 
 lint: system python ## Check style without changing anything
 	$(PANDO_PYTHON) scripts/lint.py
