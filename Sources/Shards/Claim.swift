@@ -11,7 +11,7 @@ import Support
 public final class Claim: Sendable {
     /// The name of the file in the directory.
     public static let fileName = "claim.json"
-    /// Seconds from beat to beat.
+    /// Seconds from beat to beat, once a claim is some seconds old.
     private static let pause = 10.0
 
     private struct State: Sendable {
@@ -143,11 +143,11 @@ public final class Claim: Sendable {
         // Without it the claim only looks older than it is.
         try? WorkerThread.start {
             var beat = owner
-            // The first one comes soon: it says how much there is to do.
+            // The first ones come soon: they say how much there is to do, and how fast it goes.
             var pause = 1.0
             while true {
                 if state.wait(seconds: pause, until: { $0.isOver ? true : nil }) == true { return }
-                pause = Self.pause
+                pause = min(2 * pause, Self.pause)
                 beat.heartbeat += 1
                 state.update { state in
                     if let begun = state.begun { state.progress.seconds = begun.duration(to: .now) / .seconds(1) }
