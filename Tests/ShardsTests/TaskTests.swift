@@ -242,6 +242,62 @@ import Testing
         #expect(try Directory.names(in: path) == [])
     }
 
+    @Test func `a task that is requeued on another host goes on there`() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("d")
+        try Directory.make(path)
+        try makeForeign(path, heartbeat: 5, age: 3)
+        let error = #expect(throws: DatasetError.self) { try convert(path, 0, of: 2) }
+        #expect(error?.message == "process 17 on host elsewhere is writing here")
+        try convert(path, 0, of: 2) { $0.takesOverAfter = 1 }
+        try convert(directory.file("undisturbed"), 0, of: 2)
+        #expect(try contents(of: path) == contents(of: directory.file("undisturbed")))
+    }
+
+    @Test func `damaged claims, ledgers and catalogues are errors or remarks, never the end of the program`() throws {
+        let seed = UInt64(Package.number("PANDO_SEED", default: Int.random(in: 0...99_999)))
+        var random = Seeded(seed)
+        let directory = try TemporaryDirectory(inMemory: true)
+        let done = directory.file("done"), begun = directory.file("begun")
+        try convert(done, 0, of: 2)
+        // One that stops after its first shard.
+        var options = ConversionOptions()
+        options.task = ConversionOptions.Task(number: 1, of: 2)
+        options.batchRows = 64
+        options.shardBytes = 60_000
+        var converter = Converter(
+            inputs: [Package.sample], output: begun, schema: try SourceSchema(named: "aspen-open-jets"),
+            options: options)
+        converter.isInterrupted = { Directory.exists("\(begun)/shards/00000.arrow") }
+        #expect(throws: ConvertError.self) { try converter.run() }
+        try makeForeign(begun, heartbeat: 1, age: 1)
+        let files = ["\(done)/dataset.json", "\(begun)/ledger/shards.jsonl", "\(begun)/claim.json"]
+        let whole = try files.map { try InputFile(path: $0).readAll() }
+        #expect(whole[1].contains(UInt8(ascii: "\n")))
+        var errors = 0
+        for round in 0..<Package.number("PANDO_FUZZ_CATALOGUE", default: 400) {
+            let number = round % files.count
+            var bytes = whole[number]
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                switch Int.random(in: 0..<4, using: &random) {
+                case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
+                case 1: bytes.removeSubrange(place..<min(bytes.count, place + 9))
+                case 2: bytes.insert(contentsOf: Array("9999999999999999999".utf8), at: place)
+                default: bytes.insert(contentsOf: Array("-1e999".utf8), at: place)
+                }
+                if bytes.isEmpty { bytes = [0] }
+            }
+            try Data(bytes).write(to: URL(fileURLWithPath: files[number]))
+            do {
+                let status = try ConversionStatus(directories: [done, begun], watch: ClaimWatch(patience: 0))
+                #expect(status.tasks.count == status.count, "seed \(seed), round \(round)")
+            } catch { errors += 1 }
+            try Data(whole[number]).write(to: URL(fileURLWithPath: files[number]))
+        }
+        #expect(errors > 0, "seed \(seed): nothing was ever damaged")
+    }
+
     @Test func `whoever was taken over publishes nothing`() throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("d")
