@@ -24,7 +24,8 @@ public struct Rank: Sendable, Equatable, CustomStringConvertible {
         "rank \(rank) of \(size) (\(origin)\(disagreement.map { "; \($0)" } ?? ""))"
     }
 
-    init(_ rank: Int, of size: Int, origin: String) throws(LoaderError) {
+    /// Numbers that somebody else knows: `origin` says who.
+    package init(_ rank: Int, of size: Int, origin: String) throws(LoaderError) {
         guard size >= 1, rank >= 0, rank < size else {
             throw LoaderError(
                 .rank, place: origin, message: "rank \(rank) of \(size), expected a rank in 0 ..< size",

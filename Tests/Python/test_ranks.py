@@ -1,59 +1,87 @@
-"""Rank and world size as launchers leave them: the first that is there, and never local ranks."""
-import os
+"""Rank and world size as launchers leave them: the first that is there, and never local ranks.
 
+The table is the one that the Swift tests read (Tests/Data/ranks.json).
+"""
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
 import pando
-from conftest import run
+from conftest import ROOT, run
 
-PROGRAM = "import pando; found = pando.resolve_rank(); pando.resolve_rank(); print(found.rank, found.world_size, '|', found.origin)"
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("RANK", "WORLD", "OMPI", "SLURM", "PMI", "LOCAL"))}
+TABLE = json.loads((ROOT / "Tests/Data/ranks.json").read_text())
+LAUNCHERS = ("RANK", "WORLD", "OMPI", "SLURM", "PMI", "LOCAL", "MPI")
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
+
+#: Resolves rows of the table, all in one process.
+PROGRAM = """
+import contextlib, io, json, os, sys, pando
+from pando import ranks
+found = []
+for row in json.loads(sys.argv[1]):
+    os.environ.update(row["environment"])
+    ranks._told.clear()
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        try:
+            for _ in range(2):
+                got = pando.resolve_rank(*row.get("explicit", ()))
+            outcome = {"rank": got.rank, "size": got.world_size, "origin": got.origin}
+        except pando.LoaderError as error:
+            outcome = {"error": str(error), "code": error.code}
+    found.append({**outcome, "said": said.getvalue()})
+    for name in row["environment"]:
+        del os.environ[name]
+print(json.dumps(found))
+"""
 
 
-def resolve(status=0, **variables):
-    """What a process with these variables finds; its standard input is no terminal."""
-    import subprocess
-    import sys
-
+def resolve(rows, stdin):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env={**CLEAN, **variables}, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [sys.executable, "-c", PROGRAM, json.dumps(rows)], env=CLEAN, capture_output=True, text=True, stdin=stdin, timeout=60
     )
-    assert done.returncode == status, done.stderr
-    return done.stdout.strip(), done.stderr.strip()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(
-    "variables, expected",
-    [
-        ({}, "0 1 | single process"),
-        ({"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "SLURM_PROCID": "0"}, "3 8 | RANK, WORLD_SIZE"),
-        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "4"}, "1 4 | OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE"),
-        ({"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4"}, "2 4 | SLURM_PROCID, SLURM_STEP_NUM_TASKS"),
-        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, "1 2 | PMI_RANK, PMI_SIZE"),
-        ({"LOCAL_RANK": "1", "SLURM_LOCALID": "1"}, "0 1 | single process"),
-    ],
-)
-def test_the_first_that_is_there_counts(variables, expected):
-    out, said = resolve(**variables)
-    assert out == expected
-    # Printed once, though it was asked for twice.
-    assert said.count("\n") == 0 and ("pando: rank" in said) == (" 1 |" not in expected)
+@pytest.fixture(scope="module")
+def found():
+    """What the package finds for the rows of the table, in their order: launches, then failures."""
+    rows = [*TABLE["launches"], *TABLE["failures"]]
+    outcomes = resolve(rows, subprocess.DEVNULL)
+    at_terminal = [number for number, row in enumerate(rows) if row.get("isInteractive")]
+    # A terminal as standard input is what a shell in a step has.
+    master, terminal = os.openpty()
+    try:
+        for number, outcome in zip(at_terminal, resolve([rows[number] for number in at_terminal], terminal), strict=True):
+            outcomes[number] = outcome
+    finally:
+        os.close(master)
+        os.close(terminal)
+    return dict(zip(map(json.dumps, rows), outcomes, strict=True))
 
 
-def test_others_that_differ_are_mentioned():
-    _, said = resolve(RANK="3", WORLD_SIZE="8", SLURM_PROCID="0", SLURM_STEP_NUM_TASKS="2", SLURM_NTASKS="2")
-    assert said == "pando: rank 3 of 8 (RANK, WORLD_SIZE; SLURM_PROCID, SLURM_STEP_NUM_TASKS say 0 of 2)"
+@pytest.mark.parametrize("row", TABLE["launches"], ids=lambda row: row["name"])
+def test_each_launchers_variables_give_its_rank(row, found):
+    outcome = found[json.dumps(row)]
+    assert {name: outcome.get(name) for name in ("rank", "size", "origin")} == {name: row[name] for name in ("rank", "size", "origin")}
+    # Printed once, though it was asked for twice; a process alone has nothing to say.
+    lines = [row["warning"]] if "warning" in row else [row["says"]] if row["size"] > 1 else []
+    assert outcome["said"].splitlines() == [f"pando: {line}" for line in lines]
 
 
-def test_a_batch_job_without_srun_is_one_process_and_says_so():
-    out, said = resolve(SLURM_PROCID="0", SLURM_NTASKS="4")
-    assert out == "0 1 | single process" and "SLURM_NTASKS=4, but this process was not started by srun" in said
+@pytest.mark.parametrize("row", TABLE["failures"], ids=lambda row: row["error"])
+def test_half_or_senseless_numbers_are_errors_that_name_them(row, found):
+    assert found[json.dumps(row)] == {"error": row["error"], "code": "rank", "said": ""}
 
 
-@pytest.mark.parametrize("variables", [{"RANK": "1"}, {"WORLD_SIZE": "2"}, {"RANK": "x", "WORLD_SIZE": "2"}, {"RANK": "2", "WORLD_SIZE": "2"}])
-def test_half_or_senseless_variables_are_errors_that_name_them(variables):
-    _, said = resolve(status=1, **variables)
-    assert "LoaderError" in said and next(iter(variables)) in said
+def test_the_table_has_rows_of_every_kind():
+    assert len(TABLE["launches"]) >= 25 and len(TABLE["failures"]) >= 21
+    assert sum(1 for row in TABLE["launches"] if row.get("isInteractive")) >= 1
 
 
 def test_a_loader_takes_its_rank_from_the_launcher(sample):
@@ -61,9 +89,17 @@ def test_a_loader_takes_its_rank_from_the_launcher(sample):
     parts = [run(program, sample, environment={"RANK": str(rank), "WORLD_SIZE": "2"})[0].split() for rank in range(2)]
     whole = [int(jet) for batch in pando.Loader(sample, 64, columns=[]) for jet in batch.jets]
     assert sorted(map(int, parts[0] + parts[1])) == sorted(whole) and not set(parts[0]) & set(parts[1])
+    # Which part: that of the number, and not any part.
+    for rank, part in enumerate(parts):
+        loader = pando.Loader(sample, 64, columns=[], rank=rank, world_size=2)
+        assert list(map(int, part)) == [int(jet) for batch in loader for jet in batch.jets]
 
 
-def test_explicit_numbers_win():
-    assert pando.resolve_rank(1, 3) == pando.Rank(1, 3, "arguments")
+def test_explicit_numbers_are_whole_and_come_in_pairs():
+    assert pando.resolve_rank(np.int64(1), np.int32(3)) == pando.Rank(1, 3, "arguments")
     with pytest.raises(pando.LoaderError, match="rank is missing"):
         pando.resolve_rank(world_size=3)
+    for wrong in (2**64 + 1, -(2**70), "1", 0.5):
+        with pytest.raises(pando.LoaderError) as failure:
+            pando.resolve_rank(wrong, 2)
+        assert failure.value.code == "rank"

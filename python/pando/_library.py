@@ -97,7 +97,7 @@ def _load() -> ctypes.CDLL:
         "pando_epoch_end": (None, [c_void_p]),
         "pando_batch_column": (c_int32, [c_void_p, c_char_p, POINTER(RawArray)]),
         "pando_batch_release": (None, [c_void_p]),
-        "pando_resolve_rank": (c_void_p, []),
+        "pando_resolve_rank": (c_void_p, [c_char_p]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
-from ._library import C, parsed
+from ._library import C, Forks, as_json, parsed
 from .errors import LoaderError
 
 
@@ -32,12 +32,12 @@ def _tell(line: str) -> None:
         print(f"pando: {line}", file=sys.stderr, flush=True)
 
 
-def _of_torch() -> Rank | None:
+def _of_torch() -> dict[str, Any] | None:
     """What torch.distributed says, if it was initialised; it is not imported for that."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
         return None
-    return Rank(distributed.get_rank(), distributed.get_world_size(), "torch.distributed")
+    return {"rank": distributed.get_rank(), "size": distributed.get_world_size(), "origin": "torch.distributed"}
 
 
 def resolve_rank(rank: int | None = None, world_size: int | None = None) -> Rank:
@@ -45,27 +45,21 @@ def resolve_rank(rank: int | None = None, world_size: int | None = None) -> Rank
 
     Of these the first that is there: `RANK`, `WORLD_SIZE` (torchrun); `OMPI_COMM_WORLD_RANK`, `_SIZE` (Open MPI);
     `SLURM_PROCID`, `SLURM_STEP_NUM_TASKS` in a step of srun; `PMI_RANK`, `PMI_SIZE`; else a single process. Local ranks are never
-    read. What was found is printed once, if there is more than one process.
+    read. What was found is printed once, if there is more than one process, and which variables say otherwise.
 
     Raises `LoaderError` where one number lacks the other, or makes no sense.
     """
+    Forks.check()
     if rank is not None or world_size is not None:
         if rank is None or world_size is None:
             missing = "rank" if rank is None else "world_size"
             raise LoaderError(f"arguments: {missing} is missing; pass rank and world_size", "rank", place="arguments")
-        return Rank(rank, world_size, "arguments")
-    found = _of_torch()
-    if found is None:
-        said = parsed(C.pando_resolve_rank())
-        found = Rank(said["rank"], said["size"], said["origin"])
-        if said.get("warning"):
-            _tell(said["warning"])
-        text = said["description"]
+        known: dict[str, Any] | None = {"rank": rank, "size": world_size, "origin": "arguments"}
     else:
-        text = str(found)
-        names = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-        if None not in names and names != (str(found.rank), str(found.world_size)):
-            text = f"{text[:-1]}; RANK, WORLD_SIZE say {names[0]} of {names[1]})"
-    if found.world_size > 1:
-        _tell(text)
-    return found
+        known = _of_torch()
+    said = parsed(C.pando_resolve_rank(None if known is None else as_json(known)))
+    if said.get("warning"):
+        _tell(said["warning"])
+    if said["size"] > 1:
+        _tell(said["description"])
+    return Rank(said["rank"], said["size"], said["origin"])

@@ -13,12 +13,7 @@ struct LoaderRequest {
     /// - Throws: `LoaderError` with code `options` for names that are not known and values of another kind, `feature` for
     ///   features and tokens that make no sense.
     init(json: String) throws {
-        let parsed: Parsed
-        do {
-            parsed = try JSONDecoder().decode(Parsed.self, from: Data(json.utf8))
-        } catch let error as DecodingError {
-            throw Self.fault(error)
-        }
+        let parsed = try Self.decode(Parsed.self, json, code: .options)
         sources = parsed.sources.map { LoaderSource($0.dataset, weight: $0.weight ?? 1, split: $0.split) }
         contents = LoaderContents(columns: parsed.columns)
         if let features = parsed.features {
@@ -51,7 +46,16 @@ struct LoaderRequest {
         }
     }
 
-    private static func fault(_ error: DecodingError) -> LoaderError {
+    /// What JSON says; a fault of it is told as an error of the loader that names its place.
+    static func decode<Value: Decodable>(_ type: Value.Type, _ json: String, code: LoaderFailure) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(json.utf8))
+        } catch let error as DecodingError {
+            throw fault(error, code)
+        }
+    }
+
+    private static func fault(_ error: DecodingError, _ code: LoaderFailure) -> LoaderError {
         let (context, name): (DecodingError.Context, String?) =
             switch error {
             case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
@@ -60,7 +64,7 @@ struct LoaderRequest {
             @unknown default: (.init(codingPath: [], debugDescription: "\(error)"), nil)
             }
         let path = (context.codingPath.map(\.stringValue) + [name].compactMap { $0 }).joined(separator: ".")
-        return LoaderError(.options, place: path, message: context.debugDescription)
+        return LoaderError(code, place: path, message: context.debugDescription)
     }
 
     private struct Parsed: Decodable {

@@ -132,7 +132,12 @@ public func pando_batch_column(
 public func pando_batch_release(_ owner: UnsafeMutableRawPointer) { Unmanaged<Batch>.fromOpaque(owner).release() }
 
 @c(pando_resolve_rank) @implementation
-public func pando_resolve_rank() -> UnsafeMutablePointer<CChar>? {
+public func pando_resolve_rank(_ known: UnsafePointer<CChar>?) -> UnsafeMutablePointer<CChar>? {
+    struct Known: Decodable {
+        var rank: Int
+        var size: Int
+        var origin: String
+    }
     struct Found: Encodable {
         var rank: Int
         var size: Int
@@ -141,7 +146,11 @@ public func pando_resolve_rank() -> UnsafeMutablePointer<CChar>? {
         var warning: String?
     }
     return Failure.textOrNull {
-        let (rank, warning) = try resolveRank()
+        let explicit = try known.map {
+            let told = try LoaderRequest.decode(Known.self, String(cString: $0), code: .rank)
+            return try Rank(told.rank, of: told.size, origin: told.origin)
+        }
+        let (rank, warning) = try resolveRank(explicit: explicit)
         return try CanonicalJSON.text(
             Found(
                 rank: rank.rank, size: rank.size, origin: rank.origin, description: "\(rank)", warning: warning))

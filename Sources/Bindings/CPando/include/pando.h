@@ -165,8 +165,9 @@ int32_t pando_batch_column(void *owner, const char *name, pando_array *column);
 // Gives a batch's memory back.
 void pando_batch_release(void *owner);
 
-// Rank and world size as launchers left them in the environment: {"rank", "size", "origin", "description", "warning"}.
-char *PANDO_NULLABLE pando_resolve_rank(void);
+// Rank and world size: {"rank", "size", "origin", "description", "warning"}. `known` is JSON, {"rank", "size", "origin"}: numbers that
+// are known, and by whom; null: those that launchers left in the environment.
+char *PANDO_NULLABLE pando_resolve_rank(const char *PANDO_NULLABLE known);
 
 #if defined(__clang__)
 #pragma clang assume_nonnull end
