@@ -129,7 +129,8 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(name: "Allocations", path: "Tests/Probe/Allocations"),
         .executableTarget(
-            name: "loader-probe", dependencies: ["Loader", "Allocations"], path: "Tests/Probe/loader-probe"),
+            name: "loader-probe", dependencies: ["Loader", "Shards", "Support", "Allocations"],
+            path: "Tests/Probe/loader-probe"),
         .target(name: "ProcessGuard", path: "Tests/Probe/ProcessGuard"),
         .executableTarget(
             name: "evaluation-probe", dependencies: ["Evaluation"], path: "Tests/Probe/evaluation-probe"),

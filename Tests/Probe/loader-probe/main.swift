@@ -2,6 +2,7 @@
 //   loader-probe allocations DATASET THREADS features|columns|flags FIRST LAST    allocations between batches FIRST and LAST
 //   loader-probe fork DATASET                                               what a loader does in a forked process
 //   loader-probe dump CONFIGURATION DIRECTORY                               what batches hold, as files of numbers
+//   loader-probe refuse CASES                                               the errors of what cannot be, as JSON
 //   loader-probe left DATASET                                               threads and descriptors that loops leave
 import Allocations
 import Foundation
@@ -91,11 +92,13 @@ if arguments.count == 7, arguments[1] == "allocations", let threads = Int(argume
     try fork(arguments[2])
 } else if arguments.count == 3, arguments[1] == "left" {
     try left(arguments[2])
+} else if arguments.count == 3, arguments[1] == "refuse" {
+    try refuse(cases: arguments[2])
 } else if arguments.count == 4, arguments[1] == "dump" {
     try dump(configuration: arguments[2], to: arguments[3])
 } else {
     print(
-        "usage: loader-probe allocations DATASET THREADS features|columns|flags FIRST LAST | fork DATASET | left DATASET | dump FILE DIRECTORY"
+        "usage: loader-probe allocations DATASET THREADS features|columns|flags FIRST LAST | fork DATASET | left DATASET | dump FILE DIRECTORY | refuse FILE"
     )
     exit(64)
 }
