@@ -1,4 +1,5 @@
 """The converter and the tool, called from Python."""
+import io
 import os
 import pathlib
 import signal
@@ -17,6 +18,19 @@ def test_progress_comes_as_jets_of_all(tmp_path):
     assert outcome["rows"] == 1727 and outcome["missing"] == [] and outcome["output"] == str(tmp_path / "a.pando")
     assert told[-1] == (1727, 1727) and told == sorted(told)
     assert pando.Dataset(tmp_path / "a.pando").fingerprint == outcome["fingerprint"]
+
+
+def test_a_bar_of_tqdm_moves(tmp_path):
+    tqdm = pytest.importorskip("tqdm").tqdm
+    text = io.StringIO()
+    with tqdm(unit=" jets", file=text, mininterval=0) as bar:
+        pando.convert(SAMPLE, tmp_path / "a.pando", batch_rows=64, progress=bar)
+        assert bar.n == bar.total == 1727
+    assert "100%" in text.getvalue() and "1727/1727" in text.getvalue()
+    dataset = pando.Dataset(tmp_path / "a.pando")
+    with tqdm(unit="B", unit_scale=True, file=text) as bar:
+        assert dataset.verify(progress=bar, threads=2).is_sound
+        assert bar.n == bar.total == sum(shard["bytes"] for shard in dataset.catalogue["shards"])
 
 
 def test_options_are_those_of_the_tool(tmp_path):

@@ -88,9 +88,20 @@ def test_arrow_tables_lie_in_the_same_memory(sample, source):
     table.validate(full=True)
     assert table.num_rows == 200 and table.schema.field("px").type == pa.list_(pa.field("item", pa.float32()))
     assert table.schema.field("px").metadata[b"unit"] == b"GeV"
-    values = table["px"].chunk(0).values
-    assert values.buffers()[1].address == jets["px"].__array_interface__["data"][0]
+    for name in jets:
+        column = table[name].chunk(0)
+        if pa.types.is_list(column.type):
+            assert column.buffers()[1].address == jets.offsets.__array_interface__["data"][0]
+            column = column.values
+        assert column.buffers()[1].address == jets[name].__array_interface__["data"][0], name
     assert table["px"].to_pylist()[7] == jets.jet(7)["px"].tolist()
+    # Through the C interface, as polars and duckdb ask for it, in the same memory too.
+    other = pa.table(jets)
+    assert other.equals(table) and other["px"].chunk(0).values.buffers()[1].address == table["px"].chunk(0).values.buffers()[1].address
+    kept = table["px"].chunk(0).values
+    first = kept[0].as_py()
+    del jets, table, other
+    assert kept[0].as_py() == first == source["px"][np.cumsum(source["counts"])[99]]
     whole = pando.Dataset(sample).to_arrow(["event", "px"])
     assert (whole["event"].to_numpy() == source["event"]).all() and whole.column_names == ["event", "px"]
 
@@ -119,7 +130,15 @@ def test_awkward_arrays_lie_in_the_same_memory(sample, source):
     assert len(array) == 50 and array.fields == list(jets)
     assert ak.to_numpy(array.jet_pt).tobytes() == source["jet_pt"][:50].tobytes()
     assert (ak.to_numpy(ak.num(array.px)) == source["counts"][:50]).all()
-    assert np.shares_memory(array.layout.content("px").content.data, jets["px"])
+    for name in jets:
+        content = array.layout.content(name)
+        if jets.fields[name].role == "constituent":
+            assert content.offsets.data.__array_interface__["data"][0] == jets.offsets.__array_interface__["data"][0]
+            content = content.content
+        assert content.data.__array_interface__["data"][0] == jets[name].__array_interface__["data"][0], name
+    px = array.px
+    del jets, array, content
+    assert ak.to_numpy(ak.flatten(px)).tobytes() == source["px"][: source["counts"][:50].sum()].tobytes()
     assert len(pando.Dataset(sample).to_awkward(["jet_pt"])) == 1727
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ._arrays import array
 from ._library import TYPES, C, Forks, Handle, ProgressFunction, RawArray, encoded, failure, parsed, text
+from .progress import Progress, teller
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ class Jets(Mapping[str, NDArray[Any]]):
             )
             columns.append(column)
         return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The same through Arrow's C interface, for polars, duckdb, pandas and others; by pyarrow."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_awkward(self) -> Any:
         """An `awkward.Array` of records over the same memory."""
@@ -273,15 +278,15 @@ class Dataset:
         """An `awkward.Array` of all jets, in the library's memory."""
         return self.read(columns=columns).to_awkward()
 
-    def verify(
-        self, lossless: bool = False, threads: int | None = None, progress: Callable[[int, int], object] | None = None
-    ) -> VerificationReport:
+    def verify(self, lossless: bool = False, threads: int | None = None, progress: Progress | None = None) -> VerificationReport:
         """Checks every byte against its digest and, `lossless`, that decoding gives back the original columns.
 
-        `progress` is told the bytes done and those of all, on any thread. Damage is in the report and not raised.
+        `progress` is told the bytes done and those of all, on any thread; or it is a bar of tqdm's.
+        Damage is in the report and not raised.
         """
         threads = threads or len(os.sched_getaffinity(0))
-        tell = ProgressFunction((lambda done, total, _: progress(done, total)) if progress else 0)
+        said = teller(progress)
+        tell = ProgressFunction((lambda done, total, _: said(done, total)) if said else 0)
         outcome: list[Any] = []
 
         def work() -> None:

@@ -8,10 +8,11 @@ import pathlib
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .errors import ConvertError
+from .progress import Progress, teller
 
 Path = str | os.PathLike[str]
 #: PANDO_BINARY names another one, for tests of one that was just built.
@@ -40,12 +41,13 @@ def convert(
     no_parity: bool = False,
     dry_run: bool = False,
     take_over: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Converts files to a dataset, with the tool's options by the same names (`python -m pando convert --help`).
 
-    `progress` is told jets done and jets of all, as `tqdm` wants it with one line around it. Returns what `--json` prints; inputs
-    that were left out (`on_bad_input="skip"`) are in its `missing`. Ctrl-C stops it so that the same call goes on.
+    `progress` is told jets done and jets of all; or it is a bar, `tqdm(unit=" jets")`, which moves. Returns what
+    `--json` prints; inputs that were left out (`on_bad_input="skip"`) are in its `missing`. Ctrl-C stops it so that the same call
+    goes on.
 
     Raises `ConvertError` with the tool's own words.
     """
@@ -62,6 +64,7 @@ def convert(
     command += [f"--{name}" for name, value in flags.items() if value]
     command += ["--", *(os.fspath(file) for file in files), os.fspath(output)]
     said: list[str] = []
+    tell = teller(progress)
     # Apart from this terminal: Ctrl-C comes here first, and is handed on. Its result may be longer than a pipe holds.
     with (
         tempfile.TemporaryFile("w+") as result,
@@ -71,8 +74,8 @@ def convert(
             for line in process.stderr or ():
                 if line.startswith('{"done":'):
                     told = json.loads(line)
-                    if progress is not None and told["what"] == "converting":
-                        progress(told["done"], told["total"])
+                    if tell is not None and told["what"] == "converting":
+                        tell(told["done"], told["total"])
                 else:
                     said.append(line.rstrip("\n"))
             status = process.wait()
