@@ -1,6 +1,6 @@
 """Batches as tensors, and loaders inside PyTorch's own loader."""
 import gc
-import os
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import pando
-from conftest import ROOT, run
+from conftest import ROOT
+from forked import Forked
 
 torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader  # noqa: E402
@@ -20,6 +21,14 @@ def make(sample, **options):
 
 def jets(batches):
     return [int(jet) for batch in batches for jet in batch.jets]
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory):
+    """Programs in processes that have PyTorch imported already."""
+    made = Forked(tmp_path_factory.mktemp("forked"))
+    yield made
+    made.close()
 
 
 def test_tensors_lie_in_the_loaders_memory(sample):
@@ -90,6 +99,44 @@ def test_workers_share_the_batches(method, as_torch, sample):
                 assert (np.asarray(features) == rows[int(jet)]).all()
 
 
+def test_epochs_of_workers_are_those_that_are_set_or_go_on_where_workers_stay(sample):
+    gc.collect()
+    loader = make(sample, columns=[], features=None)
+    whole = [[set(batch.jets.tolist()) for batch in make(sample, columns=[], features=None).batches(epoch)] for epoch in range(3)]
+    assert whole[0] != whole[1]
+
+    def steps(batches):
+        """The jets of each global batch, which two workers made half of each."""
+        found = {}
+        for batch in batches:
+            found.setdefault(batch.step, set()).update(batch.jets.tolist())
+            assert batch.epoch == epoch
+        return [found[step] for step in sorted(found)]
+
+    workers = DataLoader(loader, batch_size=None, num_workers=2, multiprocessing_context="fork")
+    for epoch in (0, 2, 1):
+        loader.set_epoch(epoch)
+        assert steps(workers) == whole[epoch]
+    staying = DataLoader(
+        make(sample, columns=[], features=None), batch_size=None, num_workers=2, multiprocessing_context="fork",
+        persistent_workers=True,
+    )
+    for epoch in range(3):
+        assert steps(staying) == whole[epoch]
+
+
+def test_workers_of_a_rank_share_the_part_of_that_rank(sample):
+    gc.collect()
+    for rank in range(2):
+        options = {"features": None, "columns": [], "rank": rank, "world_size": 2}
+        expected = [set(batch.jets.tolist()) for batch in make(sample, **options).batches(0)]
+        workers = DataLoader(make(sample, **options), batch_size=None, num_workers=2, multiprocessing_context="fork")
+        found = [set() for _ in expected]
+        for batch in workers:
+            found[batch.step].update(batch.jets.tolist())
+        assert found == expected
+
+
 #: In processes of their own: PyTorch takes its time to end workers that failed.
 FAILING = """
 import sys, pando
@@ -107,46 +154,45 @@ print(sum(1 for _ in batches))
 """
 
 
-def test_workers_that_cannot_share_say_so(sample):
-    out, _ = run(FAILING, sample, 3)
+def test_workers_that_cannot_share_say_so(sample, forked):
+    out, _ = forked("-c", FAILING, sample, 3)
     assert "LoaderError" in out and "a world of 3 does not divide the 64 streams" in out
 
 
-def test_workers_forked_in_the_middle_of_an_epoch_say_so(sample):
-    out, _ = run(FAILING, sample, 2)
+def test_workers_forked_in_the_middle_of_an_epoch_say_so(sample, forked):
+    out, _ = forked("-c", FAILING, sample, 2)
     assert out.startswith("ForkError") and "spawn" in out and out.endswith("\n26\n")
 
 
-def test_torch_distributed_says_the_rank(sample, tmp_path):
+def test_torch_distributed_says_the_rank(sample, tmp_path, forked):
     program = """
 import sys, torch.distributed as dist, pando
 dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=int(sys.argv[3]), world_size=2)
 loader = pando.Loader(sys.argv[1], 64, columns=[], drop_last=False)
 print(loader.rank.rank, loader.rank.world_size, loader.rank.origin, *(j for b in loader for j in b.jets))
 """
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(sample), str(tmp_path / "meet"), str(rank)], stdout=subprocess.PIPE, text=True,
-            # The numbers of the process count, not those of the launcher.
-            env={**os.environ, "RANK": "0", "WORLD_SIZE": "1"},
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=60)[0].split() for process in processes]
+    ended = forked.together(
+        *(("-c", program, sample, tmp_path / "meet", rank) for rank in range(2)),
+        # The numbers of the process count, not those of the launcher.
+        environments=[{"RANK": "0", "WORLD_SIZE": "1"}] * 2,
+    )
+    assert [status for status, _, _ in ended] == [0, 0], ended
+    assert "pando: rank 1 of 2 (torch.distributed; RANK, WORLD_SIZE say 0 of 1)\n" in ended[1][2]
+    said = [out.split() for _, out, _ in ended]
     assert [words[:3] for words in said] == [["0", "2", "torch.distributed"], ["1", "2", "torch.distributed"]]
+    for rank, words in enumerate(said):
+        part = make(sample, features=None, columns=[], rank=rank, world_size=2)
+        assert list(map(int, words[3:])) == jets(part.batches(0))
     assert sorted(int(jet) for words in said for jet in words[3:]) == list(range(1727))
 
 
-EXAMPLE = [sys.executable, str(ROOT / "examples/train_pytorch.py")]
+EXAMPLES = ROOT / "examples"
 
 
-@pytest.mark.skipif(not (ROOT / "examples/train_pytorch.py").exists(), reason="no example")
-def test_the_example_goes_on_after_a_kill_as_if_nothing_had_been(sample, tmp_path):
+def test_the_example_goes_on_after_a_kill_as_if_nothing_had_been(sample, tmp_path, forked):
     def train(name, *words, status=0):
-        command = [*EXAMPLE, sample, "--checkpoint", tmp_path / name, "--epochs", "1", "--threads", "1", *words]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
-        assert done.returncode == status, done.stderr
-        return done.stdout
+        command = EXAMPLES / "train_pytorch.py", sample, "--checkpoint", tmp_path / name, "--epochs", 1, "--threads", 1, *words
+        return forked(*command, status=status)[0]
 
     whole = train("whole.pt")
     train("killed.pt", "--kill-after", "7", status=-9)
@@ -157,32 +203,28 @@ def test_the_example_goes_on_after_a_kill_as_if_nothing_had_been(sample, tmp_pat
     assert all((one["model"][name] == two["model"][name]).all() for name in one["model"])
 
 
-@pytest.mark.skipif(not (ROOT / "examples/train_pytorch.py").exists(), reason="no example")
-def test_two_processes_under_torchrun_train_the_same_model(sample, tmp_path):
+def test_two_processes_under_torchrun_train_the_same_model(sample, tmp_path, forked):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     # PyTorch 1.13 under Python 3.11 stumbles over the default of these.
-    command += ["--redirects", "1", "--tee", "1", EXAMPLE[1], sample]
+    command += ["--redirects", "1", "--tee", "1", EXAMPLES / "train_pytorch.py", sample]
     command += ["--checkpoint", tmp_path / "two.pt", "--epochs", "1", "--threads", "1"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "rank 1 of 2 (RANK, WORLD_SIZE)" in done.stderr or "rank 1 of 2 (torch.distributed)" in done.stderr
-    alone = subprocess.run(
-        [*EXAMPLE, str(sample), "--checkpoint", str(tmp_path / "one.pt"), "--epochs", "1", "--threads", "1"],
-        capture_output=True, text=True, timeout=300,
-    )
-    assert alone.returncode == 0, alone.stderr
+    assert "rank 1 of 2 (torch.distributed)" in done.stderr
+    forked(EXAMPLES / "train_pytorch.py", sample, "--checkpoint", tmp_path / "one.pt", "--epochs", 1, "--threads", 1)
     one, two = (torch.load(tmp_path / name)["model"] for name in ("one.pt", "two.pt"))
     # The same global batches, added up in another order.
     assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
-    out, _ = run("print(1)")
-    assert out == "1\n"
 
 
 def test_states_of_stateful_data_loaders_and_nodes_go_on_with_the_next_batch(sample):
     stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
     nodes = pytest.importorskip("torchdata.nodes")
+    gc.collect()
     whole = [batch.jets.tolist() for batch in make(sample).batches(0)]
     kinds = [
+        # First, so that nothing is in the middle of an epoch when its worker is forked.
+        lambda: stateful(make(sample), batch_size=None, num_workers=1, multiprocessing_context="fork"),
         lambda: stateful(make(sample, as_torch=True), batch_size=None),
         lambda: nodes.Loader(nodes.IterableWrapper(make(sample, as_torch=True))),
     ]
@@ -195,18 +237,62 @@ def test_states_of_stateful_data_loaders_and_nodes_go_on_with_the_next_batch(sam
         assert seen + [batch.jets.tolist() for batch in second] == whole
 
 
-def test_lightning_goes_on_in_the_middle_of_an_epoch(sample, tmp_path):
+#: The example with a list of the jets that each process was given.
+LISTING = """
+import os, lightning, train_lightning
+
+class List(lightning.Callback):
+    def on_train_batch_start(self, trainer, task, batch, _):
+        with open(f"{os.environ['LIST_TO']}/{trainer.global_rank} of {trainer.world_size}", "a") as file:
+            print(batch.step, *batch.jets.tolist(), file=file)
+
+train_lightning.main(List())
+"""
+
+
+@pytest.fixture(scope="module")
+def by_lightning(sample, tmp_path_factory, forked):
+    """Trains with Lightning: the last line, the warnings, and the jets of each process."""
     pytest.importorskip("lightning")
+    folder = tmp_path_factory.mktemp("lightning")
+    (folder / "listing.py").write_text(LISTING)
 
-    def train(name, *words):
-        command = [sys.executable, "-W", "ignore", ROOT / "examples/train_lightning.py", sample, "--epochs", "1"]
-        command += ["--checkpoint", tmp_path / name, *words]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()[-1]
+    def train(checkpoint, *words):
+        for old in folder.glob("* of *"):
+            old.unlink()
+        command = folder / "listing.py", sample, "--epochs", "1", "--checkpoint", folder / checkpoint, *words
+        out, said = forked(*command, PYTHONPATH=str(EXAMPLES), LIST_TO=str(folder))
+        lists = {file.name: [list(map(int, line.split())) for line in open(file)] for file in sorted(folder.glob("* of *"))}
+        return out.splitlines()[-1], said, lists
 
-    whole = train("whole.ckpt")
+    train.folder = folder
+    train.whole = train("whole.ckpt")
+    train.begun = train("begun.ckpt", "--stop-after", "9")
+    return train
+
+
+def test_lightning_goes_on_in_the_middle_of_an_epoch(sample, by_lightning):
+    whole, _, lists = by_lightning.whole
     assert whole.startswith("steps (0, 0) to (0, 20), 21 in all")
-    assert train("stopped.ckpt", "--stop-after", "9").startswith("steps (0, 0) to (0, 8), 9 in all")
-    rest = train("stopped.ckpt")
+    expected = [[batch.step, *batch.jets.tolist()] for batch in make(sample, split="train", drop_last=True).batches(0)]
+    assert lists == {"0 of 1": expected}
+    assert by_lightning.begun[0].startswith("steps (0, 0) to (0, 8), 9 in all")
+    shutil.copy(by_lightning.folder / "begun.ckpt", by_lightning.folder / "one.ckpt")
+    rest, _, lists = by_lightning("one.ckpt")
     assert rest.startswith("steps (0, 9) to (0, 20), 21 in all") and rest.split("weights")[1] == whole.split("weights")[1]
+    assert lists == {"0 of 1": expected[9:]}
+
+
+def test_two_processes_of_lightning_get_their_parts_and_go_on_where_one_was(sample, by_lightning):
+    shutil.copy(by_lightning.folder / "begun.ckpt", by_lightning.folder / "two.ckpt")
+    rest, said, lists = by_lightning("two.ckpt", "--devices", "2")
+    assert rest.startswith("steps (0, 9) to (0, 20), 21 in all")
+    assert "pando: rank 1 of 2 (torch.distributed" in said
+    parts = {}
+    for rank in range(2):
+        part = make(sample, split="train", drop_last=True, rank=rank, world_size=2)
+        parts[f"{rank} of 2"] = [[batch.step, *batch.jets.tolist()] for batch in part.batches(0)][9:]
+    assert lists == parts
+    # The same global batches as of one process, added up in another order.
+    one, two = (torch.load(by_lightning.folder / name, weights_only=False)["state_dict"] for name in ("whole.ckpt", "two.ckpt"))
+    assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
