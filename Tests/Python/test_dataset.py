@@ -74,6 +74,10 @@ def test_columns_are_chosen_by_name(sample):
         pando.Dataset(sample).read(columns=["nope"])
     with pytest.raises(pando.DatasetError, match=r"rows 0..<2000: are not all there; the dataset has 1727 jets"):
         pando.Dataset(sample).read(0, 2000)
+    for first, last in ((-1, 5), (-(2**70), 5), (2**64, 2**64 + 5), (0, 2**64 + 5), (2**63 - 1, 2**63 - 1)):
+        with pytest.raises(pando.DatasetError, match="rows") as failure:
+            pando.Dataset(sample).read(first, last)
+        assert failure.value.code == "usage"
 
 
 def test_arrays_outlive_what_they_came_from(sample, source):

@@ -1,10 +1,12 @@
 """Loops over batches: each jet once, from any place, on any rank; and what they leave behind."""
 import copy
 import gc
+import inspect
 import json
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 
 import pando
-from conftest import memory, run, threads
+from conftest import ROOT, memory, run, threads
 
 
 def jets(batches):
@@ -228,39 +230,40 @@ def test_a_closed_loop_ends(sample):
     assert (batch.features == features).all()
 
 
-def test_other_threads_run_while_a_batch_is_waited_for(sample):
-    program = """
-import sys, threading, time, pando
-count, on = 0, True
-def tick():
-    global count
-    while on:
-        count += 1
-        time.sleep(0.0005)
-threading.Thread(target=tick, daemon=True).start()
-loader = pando.Loader(sys.argv[1], 1024, columns=None, window=16, drop_last=False)
-longest, steps = 0, 0
-for _ in range(5):
-    for batch in loader:
-        steps += 1
-print(steps, count)
-"""
-    out, _ = run(program, sample)
-    steps, ticks = map(int, out.split())
-    assert steps == 10 and ticks > 5
-
-
-def test_ctrl_c_is_heard_while_a_batch_is_waited_for(sample, tmp_path):
-    path = tmp_path / "waits.pando"
-    subprocess.run(["cp", "-r", sample, path], check=True)
-    # Whoever opens a pipe that nobody writes to waits for ever.
-    program = """
+#: A shard that is a pipe: whoever opens it waits until somebody writes to it, and nobody does.
+WAITING = """
 import os, sys, pando
 loader = pando.Loader(sys.argv[1], 64, columns=["jet_pt"])
 shard = sys.argv[1] + "/shards/00000.arrow"
 os.unlink(shard)
 os.mkfifo(shard)
 batches = loader.batches(0)
+"""
+
+
+def test_other_threads_run_while_a_batch_is_waited_for(sample, tmp_path):
+    path = tmp_path / "waits.pando"
+    subprocess.run(["cp", "-r", sample, path], check=True)
+    program = WAITING + """
+import threading, time
+threading.Thread(target=lambda: next(batches), daemon=True).start()
+time.sleep(0.2)
+# A call that kept the interpreter would let this thread run between two calls only, ten times a second.
+count, end = 0, time.monotonic() + 1
+while time.monotonic() < end:
+    time.sleep(0.001)
+    count += 1
+print(count, flush=True)
+os._exit(0)
+"""
+    out, _ = run(program, path)
+    assert int(out) > 100
+
+
+def test_ctrl_c_is_heard_while_a_batch_is_waited_for(sample, tmp_path):
+    path = tmp_path / "waits.pando"
+    subprocess.run(["cp", "-r", sample, path], check=True)
+    program = WAITING + """
 print("waiting", flush=True)
 try:
     next(batches)
@@ -359,6 +362,27 @@ def test_damage_comes_in_the_place_of_its_batch(sample, tmp_path):
     assert not report.is_sound and report.damage[0].file == "shards/00000.arrow"
 
 
+def test_a_loader_is_let_go_in_the_middle_and_what_is_kept_stays(sample):
+    odd = random.Random(5)
+    expected = {batch.step: (batch.features.copy(), batch["px"].copy()) for batch in make(sample, columns=["px"]).batches(0)}
+    for _ in range(10):
+        loader = make(sample, columns=["px"], threads=2, prefetch=3)
+        batches, kept = loader.batches(0), []
+        for _ in range(odd.randrange(1, 12)):
+            kept.append(next(batches))
+        what = [loader, batches]
+        del loader, batches
+        odd.shuffle(what)
+        while what:
+            what.pop()
+            gc.collect()
+        odd.shuffle(kept)
+        while kept:
+            batch = kept.pop()
+            features, px = expected[batch.step]
+            assert (batch.features == features).all() and (batch["px"] == px).all()
+
+
 def test_origins_name_file_row_and_event(sample):
     loader = make(sample)
     dataset = pando.Dataset(sample)
@@ -368,6 +392,9 @@ def test_origins_name_file_row_and_event(sample):
             assert found["jet"] == jet and found["input"].endswith("aoj_sample.h5")
             assert found["row"] == events["source_row"][jet]
             assert found["event"] == {name: events[name][jet] for name in ("run", "lumi", "event")}
+    for step, rank in ((-1, 0), (2**64, 0), (27, 0), (0, 2**64), (0, 1)):
+        with pytest.raises(pando.LoaderError):
+            loader.origins(step, rank=rank)
 
 
 def test_states_and_options_that_cannot_be_say_what_the_swift_loader_says(sample):
@@ -384,7 +411,7 @@ def test_states_and_options_that_cannot_be_say_what_the_swift_loader_says(sample
         "batch size: is 0": {"batch_size": 0},
         "streams: are 7, which do not divide the batch size 64": {"streams": 7},
         "a world of 3 does not divide the 64 streams": {"rank": 0, "world_size": 3},
-        "rank 4 of 2 does not exist": {"rank": 4, "world_size": 2},
+        "arguments: rank 4 of 2, expected a rank in 0 ..< size": {"rank": 4, "world_size": 2},
         "split nope: does not exist; there are train, val, test": {"split": "nope"},
         "there is no such feature": {"features": ["nope"]},
         "axis: is": {"features": ["pt"], "axis": "nope"},
@@ -397,6 +424,31 @@ def test_states_and_options_that_cannot_be_say_what_the_swift_loader_says(sample
             make(sample, **options)
     with pytest.raises(pando.LoaderError, match="options.seed: is not a whole number from 0"):
         make(sample, seed=-1)
+
+
+def test_options_have_the_names_and_defaults_of_the_swift_loader():
+    def declared(file, kind):
+        """Names and defaults of the variables of a structure in the Swift sources."""
+        text = (ROOT / "Sources/Loader" / file).read_text()
+        body = text[text.index(f"public struct {kind}") :]
+        body = body[: body.index("\n}\n")]
+        found = re.findall(r"^    public var (\w+)(?:: [\w<>?\[\]]+)?(?: = (.+))?$", body, re.MULTILINE)
+        assert len(found) == len(re.findall(r"^    public var \w+", body, re.MULTILINE)) > 5
+        return dict(found)
+
+    values = {"": None, "true": True, "false": False, "[]": ()}
+    swift = {**declared("LoaderOptions.swift", "LoaderOptions"), **declared("LoaderContents.swift", "LoaderContents")}
+    python = inspect.signature(pando.Loader.__init__).parameters
+    for name, text in swift.items():
+        default = python[re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)].default
+        if name in ("rank", "worldSize"):
+            # Nobody said: it is found out.
+            assert default is None
+        elif "." in text:
+            assert default == text.split(".")[-1]
+        else:
+            assert default == (values[text] if text in values else eval(text)), name
+    assert len(swift) == 26
 
 
 def test_numbers_of_numpy_are_numbers(sample):

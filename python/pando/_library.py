@@ -139,6 +139,11 @@ def as_json(value: Any) -> bytes:
     return json.dumps(value, default=operator.index).encode()
 
 
+def whole(number: Any) -> int:
+    """A whole number for the library: ctypes would cut those that are too long, and these are refused there."""
+    return max(-(1 << 62), min(1 << 62, operator.index(number)))
+
+
 def encoded(path: str | os.PathLike[str]) -> bytes:
     """A path for the library."""
     name = os.fsencode(path)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import array
-from ._library import TYPES, C, Forks, Handle, ProgressFunction, RawArray, encoded, failure, parsed, text
+from ._library import TYPES, C, Forks, Handle, ProgressFunction, RawArray, encoded, failure, parsed, text, whole
 from .progress import Progress, teller
 
 
@@ -227,7 +227,7 @@ class Dataset:
 
     def read(self, first: int = 0, last: int | None = None, columns: Sequence[str] | None = None) -> Jets:
         """Decodes jets `first`..<`last`: all columns of the source, or these; derived ones have to be named."""
-        last = len(self) if last is None else last
+        first, last = whole(first), len(self) if last is None else whole(last)
         names = [name for name, about in self.schema.items() if not about.is_derived] if columns is None else list(columns)
         request = None if columns is None else json.dumps(names).encode()
         handle = Handle(C.pando_dataset_read(self._opened().pointer, first, max(0, last - first), request), C.pando_jets_close)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._library import C, Forks, Handle, RawBatch, as_json, failure, parsed
+from ._library import C, Forks, Handle, RawBatch, as_json, failure, parsed, whole
 from .batch import Batch, Shape
 from .errors import ForkError, LoaderError
 from .ranks import Rank, resolve_rank
@@ -338,9 +338,8 @@ class Loader:
     def origins(self, step: int, epoch: int = 0, rank: int | None = None) -> list[dict[str, Any]]:
         """Where the jets of a batch came from: dataset, jet, input file, row, and the event's numbers; without replay."""
         handle = self._handle(self.rank.rank, self.rank.world_size)
-        found: list[dict[str, Any]] = parsed(
-            C.pando_loader_origins(handle.pointer, step, self.rank.rank if rank is None else rank, epoch)
-        )
+        numbers = whole(step), whole(self.rank.rank if rank is None else rank), whole(epoch)
+        found: list[dict[str, Any]] = parsed(C.pando_loader_origins(handle.pointer, *numbers))
         return found
 
     @property
