@@ -41,8 +41,9 @@ test-python: system model python
 	@[ -x "$(PANDO_OMNIJET)" ] || $(SWIFT_BUILD) --product omnijet
 	$(PANDO_PYTHON) -m pytest -q Tests/Interop
 
-# Where the wheel is installed there is nothing of Swift, of this project, or of the virtual environment that builds it.
-test-wheel: system python wheel
+# It builds the wheel in the words of docs/python.md. Where that is installed there is nothing of Swift, of this project, or of the
+# virtual environment that builds it.
+test-wheel: system python
 	@[ -x .build/release/loader-probe ] || $(SWIFT_BUILD) --product loader-probe
 	scripts/test-wheel
 

@@ -1,11 +1,15 @@
 """What docs/python.md shows runs, block by block, in one place."""
+import os
+import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
+import pando
 from conftest import ROOT, SAMPLE
 
 PAGE = (ROOT / "docs/python.md").read_text()
@@ -31,18 +35,30 @@ def place(tmp_path_factory):
 
 def test_blocks_run(place):
     pytest.importorskip("awkward")
-    assert run_blocks(place, "tested with the wheel") == 3
+    pytest.importorskip("tqdm")
+    assert run_blocks(place, "tested with the wheel") == 4
 
 
 def test_blocks_with_pytorch_run(place):
     pytest.importorskip("torch")
-    import pando
-
     if not (place / "aoj.pando").exists():
         pando.convert([place / "aoj/a.h5", place / "aoj/b.h5"], place / "aoj.pando")
     assert run_blocks(place, "tested with PyTorch") == 1
 
 
-def test_all_blocks_of_python_are_tested():
-    shown = PAGE.count("```python")
-    assert shown == len(re.findall(r"<!-- tested with (?:the wheel|PyTorch) -->\n```python", PAGE)) == 4
+@pytest.mark.skipif("PANDO_PAGE_INSTALL" not in os.environ, reason="scripts/test-wheel builds and installs the wheel")
+def test_the_wheel_was_built_and_installed_in_the_words_of_the_page():
+    (block,) = re.findall(r"<!-- tested by scripts/test-wheel -->\n```sh\n(.*?)\n```", PAGE, re.DOTALL)
+    assert block == os.environ["PANDO_PAGE_INSTALL"]
+    assert block.splitlines() == ["make wheel", "pip install dist/pando-*.whl"]
+    # What runs here is what lies there.
+    (wheel,) = (ROOT / "dist").glob("pando-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("lib/libPandoC.so", "loader.py"):
+            assert archive.read(f"pando/{name}") == (pathlib.Path(pando.__file__).parent / name).read_bytes()
+
+
+def test_all_blocks_are_tested():
+    assert PAGE.count("```python") == len(re.findall(r"<!-- tested with (?:the wheel|PyTorch) -->\n```python", PAGE)) == 5
+    assert PAGE.count("```sh") == PAGE.count("<!-- tested by scripts/test-wheel -->\n```sh") == 1
+    assert PAGE.count("```") == 2 * 6
