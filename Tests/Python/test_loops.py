@@ -168,16 +168,19 @@ def test_memory_stays_flat_over_ten_thousand_batches_kept_and_dropped_in_odd_ord
 
 
 def test_errors_leak_nothing(sample):
+    # Names of some length, so that what leaks is seen.
+    name = "nope" * 1000
+
     def fail(times):
         for _ in range(times):
             with pytest.raises(pando.LoaderError):
-                pando.Loader(sample, 64, features="nope", rank=0, world_size=1)
+                pando.Loader(sample, 64, columns=[name], rank=0, world_size=1)
             with pytest.raises(pando.DatasetError):
-                pando.Dataset("/nowhere")
+                pando.Dataset("/nowhere" + name)
 
-    fail(300)
+    fail(100)
     before = memory()
-    fail(2000)
+    fail(700)
     assert memory() - before < 2 << 20
 
 
