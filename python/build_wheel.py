@@ -11,6 +11,7 @@ import base64
 import hashlib
 import pathlib
 import re
+import stat
 import subprocess
 import sys
 import zipfile
@@ -99,7 +100,8 @@ def main():
         for name, data in files.items():
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o755 if name.startswith("pando/bin/") else 0o644) << 16
+            # pip lets only what is said to be a regular file be a program.
+            entry.external_attr = (stat.S_IFREG | (0o755 if name.startswith("pando/bin/") else 0o644)) << 16
             archive.writestr(entry, data)
     print(f"{wheel} ({wheel.stat().st_size / 1e6:.1f} MB)")
 
