@@ -259,6 +259,22 @@ def test_a_signal_to_the_launcher_saves_and_the_same_command_goes_on(data, alone
     same(alone("pretrain"), metrics(tmp_path / "run"))
 
 
+def test_only_rank_0_needs_the_directory_of_the_run(data, alone, tmp_path):
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        shutil.copytree(data / "tokens.pando", folder / "tokens.pando")
+        shutil.copy(data / "pretrain.json", folder)
+    command = words("pretrain", "run")
+    child = subprocess.Popen([OMNIJET, *command], cwd=folders[0], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    wait_for_step(folders[0] / "run", 5)
+    child.terminate()
+    assert child.wait() == -signal.SIGTERM
+    for status, errors in by_hand(folders, command):
+        assert status == 0, errors
+    same(alone("pretrain"), metrics(folders[0] / "run"))
+    assert not (folders[1] / "run").exists()
+
+
 def test_ranks_do_not_outlive_their_launcher(data, tmp_path):
     started = start(data, 2, words("pretrain", tmp_path / "run", "epochs=100000"))
     wait_for_step(tmp_path / "run", 3)

@@ -201,3 +201,32 @@ def place_script(place):
     script.write_text(
         f"#!/bin/bash\nexec pando convert @files.txt 'timed{{task}}.pando' --task auto --tasks 2 {' '.join(OPTIONS)}\n")
     return script
+
+
+OMNIJET = pathlib.Path(os.environ.get("PANDO_OMNIJET", ROOT / ".build/release/omnijet"))
+
+
+@pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+def test_the_tasks_of_a_step_train_one_model(cluster, tmp_path):
+    """Ranks and the place to meet come from what srun sets; without srun in a batch script it is one process, which says so."""
+    pando("convert", SAMPLE, tmp_path / "jets.pando", "--quiet")
+    (tmp_path / "run.json").write_text(json.dumps({
+        "task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "validation": {"limit": 64}, "batch": 32, "epochSteps": 10, "epochs": 2,
+        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0}}))
+    command = f"{OMNIJET} tokenizer train run.json --quiet --json --join-timeout 60"
+    script = tmp_path / "job.sh"
+    script.write_text(f"""#!/bin/bash
+export OMP_NUM_THREADS=1
+{command} --run alone
+srun -n 2 {command} --run together
+""")
+    job = cluster.submit("--ntasks=2", f"--output={tmp_path}/job.log", script, cwd=tmp_path)
+    end = time.monotonic() + 120
+    while cluster.output("squeue", "-h", "-j", job) and time.monotonic() < end:
+        time.sleep(0.3)
+    log = (tmp_path / "job.log").read_text()
+    results = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert len(results) == 2, log + cluster.logs()
+    assert "rank 0 of 2 (SLURM_PROCID, SLURM_STEP_NUM_TASKS), meeting at" in log
+    assert "this process was not started by srun: running as a single process" in log
+    assert abs(results[0]["best"] - results[1]["best"]) <= 1e-5 * results[0]["best"]

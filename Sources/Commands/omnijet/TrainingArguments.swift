@@ -48,8 +48,8 @@ struct TrainingArguments: ParsableArguments {
     }
 
     private func train(_ configuration: TrainingConfiguration, _ world: World) throws {
-        try Machinery.check()
         let isFirst = world.isFirst
+        try Machinery.check(isQuiet: !isFirst)
         let trainer = try Trainer(
             configuration, directory: run, threads: threads, world: world, remark: { if isFirst { Console.note($0) } })
         let line = TrainingLine(isQuiet: quiet || !isFirst)
@@ -120,8 +120,9 @@ final class TrainingLine {
 /// A look at the libraries before long work.
 enum Machinery {
     /// Warns of a BLAS without speed: Debian's default is fifty times slower than OpenBLAS.
-    static func check() throws {
+    static func check(isQuiet: Bool = false) throws {
         Torch.keepFreedMemory()
+        guard !isQuiet else { return }
         // One thread: several would wait for each other on a busy machine.
         try Torch.setThreads(1)
         let a = try Tensor.uniform([256, 256], -1...1), clock = ContinuousClock()

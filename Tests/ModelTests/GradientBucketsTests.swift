@@ -1,0 +1,79 @@
+import Support
+import Testing
+import Torch
+
+@testable import Model
+
+/// Buckets over a group of one process, whose sums are its own gradients.
+@Suite struct GradientBucketsTests {
+    private func group() throws -> (KeyValueStore, ProcessGroup) {
+        let port = try LocalLaunch.freePort()
+        let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 20)
+        return (store, try ProcessGroup(.gloo, store, address: "127.0.0.1", rank: 0, size: 1, timeout: 20))
+    }
+
+    private func finish(_ buckets: GradientBuckets) throws {
+        try buckets.flush()
+        while try !buckets.isDone() {}
+        try buckets.apply()
+    }
+
+    @Test("a gradient that the last pass did not touch is summed as earlier passes left it", arguments: [8, 1 << 20])
+    func accumulation(_ bytes: Int) throws {
+        let (store, group) = try group()
+        let a = try Tensor.of([2, 3] as [Float]), b = try Tensor.of([5] as [Float]), unused = try Tensor.of([1] as [Float])
+        for tensor in [a, b, unused] { try tensor.setRequiresGradient() }
+        let buckets = try GradientBuckets([a, b, unused], group: group, bytes: bytes)
+
+        // Both in the first step, b only in the pass that is not the last.
+        try (a.squared().sum() + b.squared().sum()).backward()
+        try buckets.arm()
+        try a.sum().backward()
+        try finish(buckets)
+        #expect(try a.gradient()?.floats() == [5, 7])
+        #expect(try b.gradient()?.floats() == [10])
+        #expect(try unused.gradient() == nil)
+
+        // In the second step b has none, whatever the first left in its bucket.
+        for tensor in [a, b] { try tensor.clearGradient() }
+        try buckets.arm()
+        try a.sum().backward()
+        try finish(buckets)
+        #expect(try a.gradient()?.floats() == [1, 1])
+        #expect(try b.gradient() == nil)
+
+        // A process without jets goes through no pass.
+        try a.clearGradient()
+        try buckets.arm()
+        try finish(buckets)
+        #expect(try a.gradient() == nil && b.gradient() == nil)
+        withExtendedLifetime(store) {}
+    }
+
+    @Test("passes before the last one send nothing")
+    func unarmed() throws {
+        let (store, group) = try group()
+        let a = try Tensor.of([2] as [Float])
+        try a.setRequiresGradient()
+        let buckets = try GradientBuckets([a], group: group)
+        for _ in 0..<3 { try a.squared().sum().backward() }
+        #expect(try a.gradient()?.floats() == [12])
+        try buckets.arm()
+        try a.squared().sum().backward()
+        try finish(buckets)
+        #expect(try a.gradient()?.floats() == [16])
+        withExtendedLifetime(store) {}
+    }
+
+    @Test("a port that is taken is an error")
+    func taken() throws {
+        let port = try LocalLaunch.freePort()
+        let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 5)
+        #expect(throws: TorchError.self) { try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 1) }
+        try store.set("a", "1")
+        try store.setOnce("a", "2")
+        try store.setOnce("b", "3")
+        #expect(try store.text("a") == "1" && store.text("b") == "3" && store.text("c") == nil)
+        #expect(try store.add("n", 2) == 2 && store.add("n", 3) == 5)
+    }
+}
