@@ -3,7 +3,7 @@ import Support
 
 extension Catalogue {
     private static let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: 16)
-    // A parser of nested JSON recurses; nobody's catalogue is deeper than this.
+    // The parser recurses; nobody's catalogue is deeper than this.
     private static let deepestNesting = 64
 
     /// The bytes of `dataset.json`, with its own digest filled in.
@@ -21,7 +21,8 @@ extension Catalogue {
     public init(fileBytes bytes: [UInt8], path: String) throws {
         try Self.checkDigest(of: bytes, path: path)
         do {
-            self = try JSONDecoder().decode(Catalogue.self, from: Data(bytes))
+            self = try JSONTreeDecoder.decode(
+                Catalogue.self, from: JSONValue(parsing: bytes, depth: Self.deepestNesting))
         } catch {
             throw DatasetError(
                 .inconsistent, file: path, message: "is not a catalogue: \(Self.explain(error))",
@@ -45,14 +46,6 @@ extension Catalogue {
         guard found == expected else {
             throw DatasetError(
                 .damaged, file: path, message: "its digest is \(expected), but it says \(found)", advice: advice)
-        }
-        var depth = 0
-        for byte in bytes {
-            if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") { depth += 1 }
-            if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") { depth -= 1 }
-            guard depth <= deepestNesting else {
-                throw DatasetError(.inconsistent, file: path, message: "is nested deeper than \(deepestNesting) levels")
-            }
         }
     }
 

@@ -57,12 +57,12 @@ public enum JSONValue: Codable, Sendable, Equatable {
 
     /// The JSON form of a value.
     public init(encoding value: some Encodable) throws {
-        self = try JSONDecoder().decode(JSONValue.self, from: CanonicalJSON.data(value, pretty: false))
+        self = try JSONValue(parsing: [UInt8](CanonicalJSON.data(value, pretty: false)))
     }
 
     /// The value that this is the JSON form of.
     public func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        try JSONDecoder().decode(type, from: CanonicalJSON.data(self, pretty: false))
+        try JSONTreeDecoder.decode(type, from: self)
     }
 }
 
