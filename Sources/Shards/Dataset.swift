@@ -23,9 +23,14 @@ public final class Dataset: Sendable {
     /// Opens the dataset in `directory`.
     /// - Throws: `DatasetError`: `notADataset` if there is none or its conversion has not finished, `damaged` if catalogue
     ///   or index are not as written; `SystemError`, `ArrowError`.
-    public init(directory: String) throws {
+    public convenience init(directory: String) throws {
+        try self.init(directory: directory, catalogue: Self.readCatalogue(directory))
+    }
+
+    /// Opens a dataset whose catalogue was read before.
+    init(directory: String, catalogue: Catalogue) throws {
         self.directory = directory
-        catalogue = try Self.readCatalogue(directory)
+        self.catalogue = catalogue
         index = try Self.readIndex(directory, catalogue)
         var places: [(Int, Int)] = []
         var firstRows = [0]

@@ -23,38 +23,38 @@ public struct DatasetMerger: Sendable {
         if let names = try Directory.names(in: directory), !names.isEmpty {
             throw DatasetError(.occupied, file: directory, message: "is not empty", advice: "choose another name")
         }
-        let (parts, datasets) = try ordered()
-        guard let first = datasets.first?.catalogue else {
-            throw DatasetError(.usage, file: directory, message: "nothing to merge")
-        }
-        for (path, dataset) in zip(parts, datasets) {
-            try check(dataset.catalogue, fits: first, path: path, than: parts[0])
-        }
-
-        var shards: [ShardEntry] = []
-        var parity: [FileEntry] = []
-        var inputs: [InputEntry] = []
-        var merged = first
-        // Tasks of one conversion number the same inputs alike.
-        let sharesInputs = first.provenance.options["task"] != nil
-        for (path, dataset) in zip(parts, datasets) {
+        let parts = try ordered()
+        var whole: Catalogue?
+        var shards: [ShardEntry] = [], parity: [FileEntry] = [], inputs: [InputEntry] = []
+        var records: [[BatchRecord]] = []
+        // One after the other: each task of a conversion lists all inputs, and catalogues of hundreds would fill the memory.
+        for path in parts {
+            let dataset = try Dataset(directory: path), catalogue = dataset.catalogue
+            // Tasks of one conversion number the same inputs alike.
+            let sharesInputs = (whole ?? catalogue).provenance.options["task"] != nil
+            if let first = whole { try check(catalogue, fits: first, path: path, than: parts[0]) }
             let prefix = Self.relative(from: directory, to: path)
-            for var shard in dataset.catalogue.shards {
+            for var shard in catalogue.shards {
                 shard.file = "\(prefix)/\(shard.file)"
                 shard.sourceOffset += sharesInputs ? 0 : inputs.count
                 shards.append(shard)
             }
-            parity += dataset.catalogue.parity.filter { $0.file.hasSuffix(".par") }.map {
+            parity += catalogue.parity.filter { $0.file.hasSuffix(".par") }.map {
                 FileEntry(file: "\(prefix)/\($0.file)", bytes: $0.bytes, digest: $0.digest)
             }
-            inputs =
-                sharesInputs
-                ? try Self.union(inputs, dataset.catalogue.provenance.inputs, path)
-                : inputs + dataset.catalogue.provenance.inputs
+            records += dataset.index.shards
+            if sharesInputs {
+                try Self.join(catalogue.provenance.inputs, to: &inputs, path)
+            } else {
+                inputs += catalogue.provenance.inputs
+            }
+            if whole == nil { whole = catalogue } else { whole?.add(catalogue, sharesInputs: sharesInputs) }
         }
-        for other in datasets.dropFirst().map(\.catalogue) { Self.add(other, to: &merged, sharesInputs: sharesInputs) }
+        guard var merged = whole else {
+            throw DatasetError(.usage, file: directory, message: "nothing to merge")
+        }
         let index = BatchIndex(
-            keys: first.keys, splits: first.splits?.parts.map(\.name) ?? [], shards: datasets.flatMap(\.index.shards))
+            keys: merged.keys, splits: merged.splits?.parts.map(\.name) ?? [], shards: records)
         let indexBytes = try index.fileBytes()
         merged.shards = shards
         merged.provenance.inputs = inputs
@@ -85,56 +85,59 @@ public struct DatasetMerger: Sendable {
         }
     }
 
-    /// Opens the parts. If they are tasks of a conversion, all of them must be there, once, and converted alike; they are put
-    /// in order.
-    private func ordered() throws -> (paths: [String], datasets: [Dataset]) {
-        let opened = try parts.map { path in
+    /// The parts in the order in which they are joined. If they are tasks of a conversion, all of them must be there, once, and
+    /// converted alike.
+    private func ordered() throws -> [String] {
+        var model: (task: ConversionTask, path: String)?, strangers: [String] = [], unfinished: [Int] = []
+        var byNumber: [Int: String] = [:]
+        for path in parts {
             // What has not finished is told below, of all tasks at once.
-            Self.isUnfinished(path) ? nil : try Dataset(directory: path)
-        }
-        let tasks = zip(parts, opened).map { path, dataset in
-            dataset.map { ConversionTask($0.catalogue) } ?? Self.unfinishedTask(path)
-        }
-        guard let first = tasks.firstIndex(where: { $0 != nil }), let model = tasks[first] else {
-            return (parts, try zip(parts, opened).map { try $1 ?? Dataset(directory: $0) })
-        }
-        var byNumber: [Int: Int] = [:]
-        for (index, task) in tasks.enumerated() {
-            guard let task else {
-                throw DatasetError(
-                    .inconsistent, file: parts[index],
-                    message: Self.isUnfinished(parts[index])
-                        ? "its conversion has not finished"
-                        : "is not a task of a conversion, but \(parts[first]) is task \(model.label.number)/\(model.label.count)",
-                    advice: "join the tasks of a conversion by themselves first")
+            let isUnfinished = Self.isUnfinished(path)
+            let found = try isUnfinished ? Self.unfinishedTask(path) : ConversionTask(Dataset.readCatalogue(path))
+            guard let task = found else {
+                strangers.append(path)
+                continue
             }
-            let name = "task \(model.label.number)/\(model.label.count) (\(parts[first]))"
-            if let difference = task.difference(from: model, called: name) {
-                throw DatasetError(
-                    .inconsistent, file: parts[index],
-                    message: "task \(task.label.number)/\(task.label.count) \(difference)",
-                    advice: "convert all tasks with the same inputs, options and version")
+            let label = task.label
+            if let model {
+                let name = "task \(model.task.label.number)/\(model.task.label.count) (\(model.path))"
+                if let difference = task.difference(from: model.task, called: name) {
+                    throw DatasetError(
+                        .inconsistent, file: path, message: "task \(label.number)/\(label.count) \(difference)",
+                        advice: "convert all tasks with the same inputs, options and version")
+                }
+            } else {
+                model = (task, path)
             }
-            if let other = byNumber.updateValue(index, forKey: task.label.number) {
+            if isUnfinished { unfinished.append(label.number) }
+            if let other = byNumber.updateValue(path, forKey: label.number) {
                 throw DatasetError(
-                    .inconsistent, file: parts[index],
-                    message:
-                        "task \(task.label.number)/\(task.label.count) is given twice, the other is \(parts[other])",
+                    .inconsistent, file: path,
+                    message: "task \(label.number)/\(label.count) is given twice, the other is \(other)",
                     advice: "leave one of them out")
             }
+        }
+        guard let model else { return parts }
+        let label = model.task.label
+        if let stranger = strangers.first {
+            throw DatasetError(
+                .inconsistent, file: stranger,
+                message: Self.isUnfinished(stranger)
+                    ? "its conversion has not finished"
+                    : "is not a task of a conversion, but \(model.path) is task \(label.number)/\(label.count)",
+                advice: "join the tasks of a conversion by themselves first")
         }
         func fail(_ numbers: [Int], _ what: String) throws {
             guard !numbers.isEmpty else { return }
             throw DatasetError(
                 .inconsistent, file: directory,
-                message: "\(numbers.count == 1 ? "task" : "tasks") \(TaskRanges.text(numbers)) of \(model.label.count) "
+                message: "\(numbers.count == 1 ? "task" : "tasks") \(TaskRanges.text(numbers)) of \(label.count) "
                     + "\(numbers.count == 1 ? "is" : "are") \(what)",
                 advice: "run \(numbers.count == 1 ? "it" : "them"), then index again ('pando status' shows all tasks)")
         }
-        try fail((0..<model.label.count).filter { byNumber[$0] == nil }, "missing")
-        try fail(byNumber.filter { opened[$0.value] == nil }.map(\.key), "not finished")
-        let order = byNumber.sorted { $0.key < $1.key }.map(\.value)
-        return (order.map { parts[$0] }, order.compactMap { opened[$0] })
+        try fail((0..<label.count).filter { byNumber[$0] == nil }, "missing")
+        try fail(unfinished, "not finished")
+        return byNumber.sorted { $0.key < $1.key }.map(\.value)
     }
 
     private static func isUnfinished(_ path: String) -> Bool {
@@ -150,57 +153,19 @@ public struct DatasetMerger: Sendable {
         return ConversionTask(work: work.content)
     }
 
-    /// The inputs of a task joined with those of the tasks before it: the same files, with more of their rows.
-    private static func union(_ before: [InputEntry], _ entries: [InputEntry], _ path: String) throws -> [InputEntry] {
-        guard !before.isEmpty else { return entries }
-        guard before.map({ [$0.name, $0.headTailDigest.hex] }) == entries.map({ [$0.name, $0.headTailDigest.hex] })
+    /// Joins the inputs of a task to those of the tasks before it: the same files, with more of their rows.
+    private static func join(_ entries: [InputEntry], to inputs: inout [InputEntry], _ path: String) throws {
+        guard !inputs.isEmpty else { return inputs = entries }
+        guard inputs.count == entries.count,
+            zip(inputs, entries).allSatisfy({ $0.name == $1.name && $0.headTailDigest == $1.headTailDigest })
         else {
             throw DatasetError(.inconsistent, file: path, message: "is a task of a conversion of other inputs")
         }
-        return zip(before, entries).map { old, new in
-            var joined = old
-            joined.firstRow =
-                old.rowsTaken == 0 ? new.firstRow : new.rowsTaken == 0 ? old.firstRow : min(old.firstRow, new.firstRow)
-            joined.rowsTaken = old.rowsTaken + new.rowsTaken
-            return joined
-        }
-    }
-
-    private static func add(_ other: Catalogue, to merged: inout Catalogue, sharesInputs: Bool) {
-        merged.rows += other.rows
-        merged.constituents += other.constituents
-        merged.bytes += other.bytes
-        merged.fullJets += other.fullJets
-        merged.emptyJets = merged.emptyJets.flatMap { own in other.emptyJets.map { own + $0 } }
-        // Tasks of one conversion have all left out the same inputs.
-        merged.missing += sharesInputs ? other.missing.filter { !merged.missing.contains($0) } : other.missing
-        merged.exceptions.merge(other.exceptions) { $0 + $1 }
-        merged.features = Array(Set(merged.features).union(other.features)).sorted()
-        for (index, column) in other.columns.enumerated() {
-            merged.columns[index].bytes += column.bytes
-            if let found = column.statistics {
-                var sum = merged.columns[index].statistics ?? ColumnStatistics()
-                sum.merge(found)
-                merged.columns[index].statistics = sum
-            }
-        }
-        // Tasks of one conversion all count the same events, and only the jets that they took are their own.
-        for (index, cut) in other.cutFlow.enumerated()
-        where merged.cutFlow.indices.contains(index) && (!sharesInputs || cut.name == CutFlowEntry.taken) {
-            merged.cutFlow[index].passed += cut.passed
-        }
-        if let generator = other.generator, !sharesInputs {
-            var sum = merged.generator ?? GeneratorSums(match: generator.match)
-            sum.add(generator)
-            merged.generator = sum
-        }
-        for remark in other.remarks ?? [] where merged.remarks?.contains(remark) != true {
-            merged.remarks = (merged.remarks ?? []) + [remark]
-        }
-        if let parts = other.splits?.parts {
-            for (index, part) in parts.enumerated() where merged.splits?.parts.indices.contains(index) == true {
-                merged.splits?.parts[index].rows += part.rows
-            }
+        for (index, new) in entries.enumerated() {
+            let old = (first: inputs[index].firstRow, taken: inputs[index].rowsTaken)
+            inputs[index].firstRow =
+                old.taken == 0 ? new.firstRow : new.rowsTaken == 0 ? old.first : min(old.first, new.firstRow)
+            inputs[index].rowsTaken = old.taken + new.rowsTaken
         }
     }
 
@@ -210,5 +175,46 @@ public struct DatasetMerger: Sendable {
         let to = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
         let common = zip(from, to).prefix { $0 == $1 }.count
         return (Array(repeating: "..", count: from.count - common) + to[common...]).joined(separator: "/")
+    }
+}
+
+extension Catalogue {
+    /// Takes in the jets of another dataset; shards, inputs and index are the merger's.
+    /// - Parameter sharesInputs: Whether both are tasks of one conversion.
+    fileprivate mutating func add(_ other: Catalogue, sharesInputs: Bool) {
+        rows += other.rows
+        constituents += other.constituents
+        bytes += other.bytes
+        fullJets += other.fullJets
+        emptyJets = emptyJets.flatMap { own in other.emptyJets.map { own + $0 } }
+        // Tasks of one conversion have all left out the same inputs.
+        missing += sharesInputs ? other.missing.filter { !missing.contains($0) } : other.missing
+        exceptions.merge(other.exceptions) { $0 + $1 }
+        features = Array(Set(features).union(other.features)).sorted()
+        for (index, column) in other.columns.enumerated() {
+            columns[index].bytes += column.bytes
+            if let found = column.statistics {
+                var sum = columns[index].statistics ?? ColumnStatistics()
+                sum.merge(found)
+                columns[index].statistics = sum
+            }
+        }
+        // Tasks of one conversion all count the same events, and only the jets that they took are their own.
+        for (index, cut) in other.cutFlow.enumerated()
+        where cutFlow.indices.contains(index) && (!sharesInputs || cut.name == CutFlowEntry.taken) {
+            cutFlow[index].passed += cut.passed
+        }
+        if let other = other.generator, !sharesInputs {
+            var sum = generator ?? GeneratorSums(match: other.match)
+            sum.add(other)
+            generator = sum
+        }
+        for remark in other.remarks ?? [] where remarks?.contains(remark) != true {
+            remarks = (remarks ?? []) + [remark]
+        }
+        for (index, part) in (other.splits?.parts ?? []).enumerated()
+        where splits?.parts.indices.contains(index) == true {
+            splits?.parts[index].rows += part.rows
+        }
     }
 }

@@ -159,7 +159,7 @@ public struct DatasetSummary: Encodable, Sendable {
         let wanted = catalogue.columns.filter { names?.contains($0.name) ?? true }
         var sampled: ColumnSample?
         do {
-            let dataset = try Dataset(directory: directory)
+            let dataset = try Dataset(directory: directory, catalogue: catalogue)
             let reader = dataset.makeReader()
             sampled = ColumnSample(
                 of: Set(wanted.map(\.name)), batchCount: dataset.batchCount, read: { try reader.read($0) })
