@@ -74,31 +74,41 @@ final class WindowOrder {
         counts.reserve(segments * 4)
     }
 
-    /// Computes what `ShufflePlan.order(of:)` says.
+    /// Computes what `ShufflePlan.order(of:)` says, and its inverse.
     func compute(_ window: ShufflePlan.Window, of plan: ShufflePlan) {
         count = window.positions.count
         keys.reserve(count * 8)
-        let order = keys.base.assumingMemoryBound(to: UInt64.self)
-        guard plan.shuffles else {
-            for index in 0..<count { order[index] = UInt64(index) }
-            return
-        }
         scratch.reserve(count * 8)
-        counts.reserve(window.segments.count * 4)
-        let lengths = counts.base.assumingMemoryBound(to: UInt32.self)
-        for (index, segment) in window.segments.enumerated() { lengths[index] = UInt32(clamping: segment.rows.count) }
-        pando_window_order(
-            window.segments.count, lengths, plan.orderState(of: window), order,
-            scratch.base.assumingMemoryBound(to: UInt64.self))
+        let order = keys.base.assumingMemoryBound(to: UInt64.self)
+        if plan.shuffles {
+            counts.reserve(window.segments.count * 4)
+            let lengths = counts.base.assumingMemoryBound(to: UInt32.self)
+            for (index, segment) in window.segments.enumerated() {
+                lengths[index] = UInt32(clamping: segment.rows.count)
+            }
+            pando_window_order(
+                window.segments.count, lengths, plan.orderState(of: window), order,
+                scratch.base.assumingMemoryBound(to: UInt64.self))
+        } else {
+            for index in 0..<count { order[index] = UInt64(index) }
+        }
+        // What sorting needed is free now.
+        for position in 0..<count { positions[row(at: position)] = UInt32(truncatingIfNeeded: position) }
     }
 
-    /// Calls `body` with the position and the row of each row that lies in `range`.
+    private var positions: UnsafeMutablePointer<UInt32> { scratch.base.assumingMemoryBound(to: UInt32.self) }
+
+    /// The row at a position of the window, counted over its segments one after the other.
+    @inline(__always)
+    func row(at position: Int) -> Int {
+        Int(keys.base.assumingMemoryBound(to: UInt64.self)[position] & 0xffff_ffff)
+    }
+
+    /// Calls `body` with the position and the row of each row in `range`, in the order of the rows: looking through all positions
+    /// for each segment would take as long as segments times rows.
     @inline(__always)
     func forEach(in range: Range<Int>, _ body: (_ position: Int, _ row: Int) -> Void) {
-        let order = keys.base.assumingMemoryBound(to: UInt64.self)
-        for position in 0..<count {
-            let row = Int(order[position] & 0xffff_ffff)
-            if range.contains(row) { body(position, row) }
-        }
+        let positions = positions
+        for row in range { body(Int(positions[row]), row) }
     }
 }
