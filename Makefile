@@ -64,6 +64,7 @@ demo: build ## Convert the sample, look at it, prove that nothing was lost
 bench: build omnijet python wheel ## Measure; what and against what is said in Benchmarks/
 	@[ -x Benchmarks/run ] || { echo "there are no benchmarks yet (Benchmarks/run)" >&2; exit 1; }
 	@scripts/setup bench
+	$(SWIFT_BUILD) --product scale-probe
 	./Benchmarks/run
 
 figures: build ## Draw the pictures of docs/evaluation.md again; needs PANDO_DATA

@@ -131,6 +131,8 @@ let package = Package(
         .executableTarget(
             name: "loader-probe", dependencies: ["Loader", "Shards", "Support", "Allocations"],
             path: "Tests/Probe/loader-probe"),
+        .executableTarget(
+            name: "scale-probe", dependencies: ["Loader", "Shards", "Support"], path: "Tests/Probe/scale-probe"),
         .target(name: "ProcessGuard", path: "Tests/Probe/ProcessGuard"),
         .executableTarget(
             name: "evaluation-probe", dependencies: ["Evaluation"], path: "Tests/Probe/evaluation-probe"),

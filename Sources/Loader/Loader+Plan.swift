@@ -89,16 +89,13 @@ extension Loader {
                 .options, file: dataset.directory, place: "step \(step)",
                 message: "does not exist; an epoch has \(steps)")
         }
-        guard (0..<options.worldSize).contains(rank) else {
-            throw LoaderError(
-                .rank, file: dataset.directory, message: "rank \(rank) of \(options.worldSize) does not exist")
-        }
+        try checkRank(rank)
         let readers = try zip(parts, sources).map { part, source in
             var own = options
             own.split = source.split ?? options.split
             return try OriginReader(dataset: part.dataset, options: own)
         }
-        return try rankPlan(epoch: epoch, rank: rank).places(inStep: step).map {
+        return try rankPlan(epoch: epoch, rank: rank).rows(inStep: step, windows: WindowOrders(keepsAll: false)).map {
             try readers[$0.dataset].origin(of: $0.place, dataset: $0.dataset)
         }
     }

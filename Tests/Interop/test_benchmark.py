@@ -12,6 +12,8 @@ import uproot
 from conftest import BINARY, DATA, ROOT, convert, run
 from test_omnijet import OMNIJET
 
+PROBE = BINARY.parent / "scale-probe"
+
 
 def test_loaders_are_measured_beside_each_other(tmp_path):
     done = subprocess.run(
@@ -28,6 +30,35 @@ def test_loaders_are_measured_beside_each_other(tmp_path):
         assert peer["checked"]["constituents"] == report["constituents"]
         assert peer["cores"][0]["ratio"]["median"] > 0
         assert peer["label"] in done.stdout
+
+
+@pytest.mark.skipif(not PROBE.exists(), reason="no scale-probe beside the tool")
+def test_of_a_large_catalogue_each_jet_comes_once_over_128_ranks(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "Benchmarks/scale.py", "--quick", "--constants", "--pando", BINARY, "--probe", PROBE, "--results", tmp_path,
+         "--keep", tmp_path / "catalogue"], capture_output=True, text=True, timeout=120)
+    # What must hold is held there: a bit for each jet, equal steps, what resuming gives, another world's global batch.
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "scale.json").read_text())
+    ranks = report["ranks"]
+    assert (ranks["seen"], ranks["repeated"], ranks["ranks"], ranks["resumed"]) == (180_000, 0, 128, 128)
+    assert ranks["steps"] == [141] and ranks["sameBatch"] and len(ranks["processes"]) == 3
+    assert report["recordBatches"] == 448 and report["shards"] == 50
+    # Two are differences of times, which are as short as their errors here.
+    assert {name for name, value in report["constants"].items() if value <= 0} <= {"taskCpuOnce", "taskCpuPerInput", "laterLoadCpuPerMillionJets"}
+    # The catalogue is one that pyarrow reads too, and its shards are holes that verify finds.
+    index = pa.ipc.open_file(tmp_path / "catalogue/whole.pando/index.arrow").read_all()
+    assert index.num_rows == 448 and sum(index["rows"].to_pylist()) == 180_000
+    assert len(set(index["content"].to_pylist())) > 400
+    shard = tmp_path / "catalogue/task-000/shards/00000.arrow"
+    assert shard.stat().st_blocks * 512 < shard.stat().st_size
+    assert pa.ipc.open_file(shard).num_record_batches == report["recordBatches"] * 1 // 50
+    checked = subprocess.run([BINARY, "verify", tmp_path / "catalogue/whole.pando"], capture_output=True, text=True)
+    assert checked.returncode == 1 and "record batch" in checked.stdout + checked.stderr
+    # One task that is missing is named before anything is made.
+    tasks = sorted((tmp_path / "catalogue").glob("task-*"))
+    joined = subprocess.run([BINARY, "index", *tasks[:3], *tasks[4:], "--into", tmp_path / "less"], capture_output=True, text=True)
+    assert joined.returncode == 1 and "tasks 3/10 are missing" in joined.stderr and not (tmp_path / "less").exists()
 
 
 @pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no ROOT files (PANDO_DATA)")

@@ -95,31 +95,20 @@ struct RankPlan: Sendable {
     }
 
     /// The rows of a batch, in either mode and without reading anything.
-    func places(inStep step: Int) -> [(dataset: Int, place: RowPlace)] {
-        var found: [(dataset: Int, place: RowPlace)] = []
-        var last: (dataset: Int, pass: Int, window: ShufflePlan.Window, order: [Int32])?
+    func rows(inStep step: Int, windows: WindowOrders) -> [PlannedRow] {
+        var found: [PlannedRow] = []
+        found.reserveCapacity(streams.count * share)
         forEachTurn(of: step) { stream, turn in
-            switch sources[turn.dataset].plan(pass: turn.pass) {
-            case .exact(let plan):
-                if let place = plan.place(ofStream: stream, at: turn.position) { found.append((turn.dataset, place)) }
-            case .windowed(let plan):
-                guard let window = plan.window(ofStream: stream, at: turn.position) else { return }
-                // Windows of different passes may have the same positions, but never the same order.
-                if last?.dataset != turn.dataset || last?.pass != turn.pass || last?.window.stream != stream
-                    || last?.window.positions != window.positions
-                {
-                    last = (turn.dataset, turn.pass, window, plan.order(of: window))
-                }
-                var row = Int(last?.order[turn.position - window.positions.lowerBound] ?? 0)
-                for segment in window.segments {
-                    if row < segment.rows.count {
-                        found.append(
-                            (turn.dataset, RowPlace(batch: segment.batch, row: segment.rows.lowerBound + row)))
-                        return
-                    }
-                    row -= segment.rows.count
-                }
+            let place: RowPlace?
+            if isExact {
+                guard case .exact(let plan) = sources[turn.dataset].plan(pass: turn.pass) else { return }
+                place = plan.place(ofStream: stream, at: turn.position)
+            } else {
+                let unit = (stream - streams.lowerBound) * sources.count + turn.dataset
+                let position = turn.pass * sources[turn.dataset].rows(ofStream: stream) + turn.position
+                place = windows.place(unit, at: position) { window(unit, at: position) }
             }
+            if let place { found.append(PlannedRow(dataset: turn.dataset, place: place)) }
         }
         return found
     }
