@@ -310,5 +310,6 @@ def test_torchrun_starts_it_too(data, alone, tmp_path):
 def test_the_launcher_says_what_it_cannot(data):
     omnijet("launch", "-n", 2, status=64)
     omnijet("launch", "-n", 0, "--", "pretrain", status=64)
+    assert "no training by several processes" in omnijet("launch", "-n", 2, "--", "tokenize", "a", "b", "c", status=64)
     text = omnijet("launch", "-n", 2, "--", "pretrain", "nothing.json", "--run", "run", cwd=data, status=1)
     assert "nothing.json" in text

@@ -1,8 +1,7 @@
+import Model
 import Support
 import Testing
 import Torch
-
-@testable import Model
 
 /// Buckets over a group of one process, whose sums are its own gradients.
 @Suite struct GradientBucketsTests {
@@ -21,7 +20,8 @@ import Torch
     @Test("a gradient that the last pass did not touch is summed as earlier passes left it", arguments: [8, 1 << 20])
     func accumulation(_ bytes: Int) throws {
         let (store, group) = try group()
-        let a = try Tensor.of([2, 3] as [Float]), b = try Tensor.of([5] as [Float]), unused = try Tensor.of([1] as [Float])
+        let a = try Tensor.of([2, 3] as [Float]), b = try Tensor.of([5] as [Float]),
+            unused = try Tensor.of([1] as [Float])
         for tensor in [a, b, unused] { try tensor.setRequiresGradient() }
         let buckets = try GradientBuckets([a, b, unused], group: group, bytes: bytes)
 
@@ -69,7 +69,9 @@ import Torch
     func taken() throws {
         let port = try LocalLaunch.freePort()
         let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 5)
-        #expect(throws: TorchError.self) { try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 1) }
+        #expect(throws: TorchError.self) {
+            try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 1)
+        }
         try store.set("a", "1")
         try store.setOnce("a", "2")
         try store.setOnce("b", "3")

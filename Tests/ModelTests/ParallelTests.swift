@@ -1,10 +1,9 @@
 import Foundation
 import Loader
+import Model
 import Shards
 import Support
 import Testing
-
-@testable import Model
 
 @Suite struct ParallelTests {
     @Test(

@@ -29,7 +29,12 @@ struct LaunchCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...1024).contains(ranks) else { throw ValidationError("--ranks is 1 to 1024") }
-        guard !command.isEmpty else { throw ValidationError("say what to run, behind --") }
+        guard let name = command.first else { throw ValidationError("say what to run, behind --") }
+        // What else there is would do the same work in each process, and write the same files.
+        guard ["tokenizer", "pretrain", "finetune"].contains(name) else {
+            throw ValidationError(
+                "'\(name)' is no training by several processes: tokenizer train, pretrain or finetune")
+        }
         guard (0...86_400).contains(grace) else { throw ValidationError("--grace is 0 to 86400 s") }
     }
 

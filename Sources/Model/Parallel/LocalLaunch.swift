@@ -48,7 +48,7 @@ public struct LocalLaunch: Sendable {
     private static let parentDeathSignal: Int32 = 1
 
     /// A port of this machine that nobody listens at.
-    static func freePort() throws -> Int {
+    package static func freePort() throws -> Int {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw SystemError(file: "127.0.0.1", operation: "open a socket") }
         defer { close(socket) }

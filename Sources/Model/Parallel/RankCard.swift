@@ -6,18 +6,18 @@ import Support
 import Torch
 
 /// What a process says of itself before it works with others: who it is, and what must be the same in all of them.
-struct RankCard: Codable, Sendable, Equatable {
-    var rank: Int
-    var size: Int
+package struct RankCard: Codable, Sendable, Equatable {
+    package var rank: Int
+    package var size: Int
     /// The machine and the process.
-    var host: String
-    var process: Int32
+    package var host: String
+    package var process: Int32
     /// What must be the same, by name.
-    var common: [String: String]
+    package var common: [String: String]
     /// Why this process cannot take part.
-    var fault: String?
+    package var fault: String?
 
-    init(_ rank: Rank, common: [String: String], fault: String? = nil) {
+    package init(_ rank: Rank, common: [String: String], fault: String? = nil) {
         self.rank = rank.rank
         size = rank.size
         host = ProcessInfo.processInfo.hostName
@@ -41,7 +41,7 @@ struct RankCard: Codable, Sendable, Equatable {
     }
 
     /// What does not fit together among those that are there; nil if nothing is known yet.
-    static func conflict(_ cards: [RankCard]) -> String? {
+    package static func conflict(_ cards: [RankCard]) -> String? {
         guard let first = cards.min(by: { ($0.rank, $0.process) < ($1.rank, $1.process) }) else { return nil }
         for card in cards {
             if let fault = card.fault { return "\(card.name): \(fault)" }

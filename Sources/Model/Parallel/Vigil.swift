@@ -101,7 +101,9 @@ final class Vigil: Sendable {
             if text != lives[other].text { lives[other] = Life(text: text, since: now) }
             let silent = (now - lives[other].since) / .seconds(1)
             // Where all were stopped for a while, none is lost: so looks count too.
-            if silent > limit, Double(lives[other].looks) * period > limit / 2 { return "\(names[other]) has given no sign of life for \(Int(silent)) s" }
+            if silent > limit, Double(lives[other].looks) * period > limit / 2 {
+                return "\(names[other]) has given no sign of life for \(Int(silent)) s"
+            }
         }
         return nil
     }

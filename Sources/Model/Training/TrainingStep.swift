@@ -1,19 +1,26 @@
 import Support
 
 /// What a step knows beside its batch: which one it is, and who makes it.
-struct TrainingStep {
+package struct TrainingStep {
     /// Steps that were made before.
-    let number: Int
+    package let number: Int
     /// The seed of the run.
-    let seed: UInt64
+    package let seed: UInt64
     /// The processes that make it together.
-    let world: World
+    package let world: World
+
+    /// A step.
+    package init(number: Int, seed: UInt64, world: World) {
+        self.number = number
+        self.seed = seed
+        self.world = world
+    }
 
     /// The seed of this step's random numbers in this process: whoever goes on from a checkpoint draws the same ones.
-    var ownSeed: UInt64 { seed(of: "rank \(world.rank.rank)") }
+    package var ownSeed: UInt64 { seed(of: "rank \(world.rank.rank)") }
 
     /// That of what all processes decide alike.
-    var commonSeed: UInt64 { seed(of: "all ranks") }
+    package var commonSeed: UInt64 { seed(of: "all ranks") }
 
     private func seed(of purpose: String) -> UInt64 {
         Digest(of: Array("\(seed), step \(number), \(purpose)".utf8)).value
