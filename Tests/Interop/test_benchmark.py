@@ -58,7 +58,7 @@ def test_of_a_large_catalogue_each_jet_comes_once_over_128_ranks(tmp_path):
     # One task that is missing is named before anything is made.
     tasks = sorted((tmp_path / "catalogue").glob("task-*"))
     joined = subprocess.run([BINARY, "index", *tasks[:3], *tasks[4:], "--into", tmp_path / "less"], capture_output=True, text=True)
-    assert joined.returncode == 1 and "tasks 3/10 are missing" in joined.stderr and not (tmp_path / "less").exists()
+    assert joined.returncode == 1 and "task 3 of 10 is missing" in joined.stderr and not (tmp_path / "less").exists()
 
 
 @pytest.mark.skipif(not (DATA / "jetclass/train").is_dir(), reason="no ROOT files (PANDO_DATA)")

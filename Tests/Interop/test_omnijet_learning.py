@@ -52,7 +52,7 @@ def test_a_model_learns_sixty_four_jets_by_heart(tokens, tmp_path):
     omnijet("tokenize", tokens.parent / "tokenizer/best.safetensors", tmp_path / "few-jets.pando", few, "--quiet")
     train(["pretrain"], {
         "task": "pretrain", "data": {"datasets": [str(few)], "split": None}, "validation": {"split": None}, "backbone": BACKBONE,
-        "optimizer": {"rate": 1e-2, "decay": 0}, "schedule": {"kind": "cosineWarmup", "warmup": 1, "epochs": 10}, "batch": 64, "epochSteps": 40, "epochs": 10,
+        "optimizer": {"rate": 1e-2, "decay": 0}, "schedule": {"kind": "cosineWarmup", "warmup": 1, "epochs": 15}, "batch": 64, "epochSteps": 40, "epochs": 15,
         "patience": 0}, "run", tmp_path)
     jets = [(*(codes + 1), 65) for codes in sequences(few)]
     follows = collections.defaultdict(collections.Counter)
