@@ -27,6 +27,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 using namespace ct;
@@ -192,7 +193,8 @@ struct Buckets {
     std::vector<int64_t> offsets;
     std::vector<Bucket> buckets;
     // They keep the hooks: a parameter itself holds its accumulator weakly.
-    std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;
+    // Shared pointers in libtorch 1.13, intrusive ones in 2.13.
+    std::vector<decltype(torch::autograd::impl::grad_accumulator(std::declval<at::Tensor>()))> accumulators;
     std::mutex mutex;  // Backward passes of GPUs run on threads of their own.
     std::vector<char> isReady;
     size_t next = 0;
