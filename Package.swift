@@ -7,14 +7,21 @@ var torchHeaders: [CXXSetting] = []
 var torchLibraries: [LinkerSetting] = [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
 if let libtorch {
     torchHeaders = [
-        .unsafeFlags(["-isystem", libtorch + "/include", "-isystem", libtorch + "/include/torch/csrc/api/include"])
+        .unsafeFlags([
+            "-isystem", libtorch + "/include", "-isystem", libtorch + "/include/torch/csrc/api/include",
+            // As C++20, clang takes headers of other targets for modules, which nobody has compiled.
+            "-fno-cxx-modules",
+        ])
     ]
-    torchLibraries.append(.unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]))
+    // By their paths: other packages put the system's folder first, where Debian's may lie.
+    let library = { (name: String) in ["-Xlinker", "\(libtorch)/lib/lib\(name).so"] }
+    var flags = library("torch_cpu") + library("c10") + ["-Xlinker", "-rpath", "-Xlinker", libtorch + "/lib"]
     if Context.environment["LIBTORCH_CUDA"] == "1" {
         // Its kernels register themselves when it is loaded; nothing names it.
-        torchLibraries.append(
-            .unsafeFlags(["-Xlinker", "--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Xlinker", "--as-needed"]))
+        flags += ["-Xlinker", "--no-as-needed"] + library("torch_cuda") + library("c10_cuda")
+        flags += ["-Xlinker", "--as-needed"]
     }
+    torchLibraries = [.unsafeFlags(flags)]
 }
 
 let package = Package(
@@ -159,7 +166,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "ModelTests",
-            dependencies: ["Model", "Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport"]),
+            dependencies: [
+                "Model", "Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport",
+            ]),
         .testTarget(
             name: "EvaluationTests",
             dependencies: [

@@ -3,6 +3,7 @@
 #include "CTorch.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <exception>
 #include <string>
