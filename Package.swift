@@ -164,10 +164,14 @@ let package = Package(
             dependencies: [
                 "Loader", "Convert", "Shards", "ArrowIPC", "HDF5File", "Kernels", "Support", "TestSupport",
             ]),
+        // A device for machines without a GPU.
+        .target(
+            name: "StandIn", dependencies: ["CTorch"], path: "Tests/StandIn", cxxSettings: torchHeaders,
+            linkerSettings: torchLibraries),
         .testTarget(
             name: "ModelTests",
             dependencies: [
-                "Model", "Torch", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport",
+                "Model", "Torch", "StandIn", "Loader", "Convert", "Shards", "SafeTensors", "Support", "TestSupport",
             ]),
         .testTarget(
             name: "EvaluationTests",

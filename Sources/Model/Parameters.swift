@@ -14,19 +14,23 @@ public final class Parameters {
     /// All of them, in the order of the modules.
     public private(set) var entries: [Entry] = []
     private var places: [String: Int] = [:]
+    /// Where all of them are, and with them all that the model computes.
+    public let device: Device
 
     /// None yet.
-    public init() {}
+    public init(on device: Device = .cpu) { self.device = device }
 
-    /// Takes in a parameter; gradients are recorded for it.
+    /// Takes in a parameter and brings it to the device; gradients are recorded for it.
+    /// - Returns: The parameter itself, where it is then.
     @discardableResult package func add(_ name: String, _ tensor: Tensor) throws -> Tensor {
+        let tensor = try tensor.to(device)
         try tensor.setRequiresGradient()
         return try insert(name, tensor, isBuffer: false)
     }
 
-    /// Takes in a buffer.
+    /// Takes in a buffer and brings it to the device.
     @discardableResult func addBuffer(_ name: String, _ tensor: Tensor) throws -> Tensor {
-        try insert(name, tensor, isBuffer: true)
+        try insert(name, try tensor.to(device), isBuffer: true)
     }
 
     private func insert(_ name: String, _ tensor: Tensor, isBuffer: Bool) throws -> Tensor {
@@ -70,7 +74,7 @@ public final class Parameters {
 
     /// Takes over weights by name.
     /// - Parameters:
-    ///   - weights: Names with tensors. Causal masks that PyTorch keeps as buffers (`tril`) are passed over, whatever their size.
+    ///   - weights: Names with tensors, of whatever device. Causal masks that PyTorch keeps as buffers (`tril`) are passed over, whatever their size.
     ///   - isStrict: Whether missing and unexpected names are errors.
     /// - Throws: `ModelError` with code `weights` that names what does not fit; then nothing was changed.
     public func load(_ weights: [String: Tensor], isStrict: Bool = true, file: String = "") throws -> LoadReport {

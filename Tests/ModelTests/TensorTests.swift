@@ -12,10 +12,21 @@ import Torch
 
     @Test func `devices that are not there are refused in our words`() throws {
         let a = try Tensor.zeros([2])
-        #expect(try a.to(device: "cpu").shape == [2])
-        let error = #expect(throws: TorchError.self) { try a.to(device: "cuda:\(Torch.cudaDevices)") }
-        #expect(error?.description.contains(Torch.cudaDevices == 0 ? "has no GPU" : "GPUs") == true)
-        #expect(throws: TorchError.self) { try a.to(device: "tea pot") }
+        #expect(try a.to(.cpu).shape == [2] && a.device == .cpu)
+        let missing = Device.cuda(Torch.cudaDevices)
+        let error = #expect(throws: TorchError.self) { try a.to(missing) }
+        #expect(error?.description.contains("\(missing) is not there; there is cpu") == true)
+        #expect(throws: TorchError.self) { try Tensor.zeros([1], on: missing) }
+        #expect(throws: TorchError.self) { try missing.check() }
+        try Device.cpu.check()
+    }
+
+    @Test func `devices have names`() {
+        #expect(Device("cpu") == .cpu && Device("cuda") == .cuda(0) && Device("cuda:12") == .cuda(12))
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:300", "CPU"] {
+            #expect(Device(text) == nil, "\(text)")
+        }
+        #expect(Device.cuda(3).description == "cuda:3" && Device.cpu.description == "cpu")
     }
 
     @Test func `scopes end where they end, also by an error`() throws {

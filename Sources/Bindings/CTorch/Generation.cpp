@@ -1,5 +1,5 @@
-// What generation needs: attention to a cache, and sampling. Both are one loop over jets in the tensors' memory.
-#include "Guard.h"
+// What generation needs: attention to a cache, and sampling. On the CPU both are one loop over jets in the tensors' memory.
+#include "Generic.h"
 
 #include <ATen/Parallel.h>
 
@@ -30,16 +30,18 @@ int ct_cached_attention(ct_tensor q, ct_tensor k, ct_tensor v, ct_tensor key_cac
                         int heads, ct_tensor *out) {
     return make(out, [&] {
         at::NoGradGuard no_grad;
-        const auto query = ref(q).contiguous(), key = ref(k).contiguous(), value = ref(v).contiguous();
+        // Under autocast these are bfloat16.
+        const auto query = ref(q).to(at::kFloat).contiguous(), key = ref(k).to(at::kFloat).contiguous(), value = ref(v).to(at::kFloat).contiguous();
         auto &keys = ref(key_cache), &values = ref(value_cache);
-        for (const auto *t : {&query, &key, &value}) check(*t, "a query, key or value");
-        check(keys, "the cache of keys");
-        check(values, "the cache of values");
         const int64_t rows = query.size(0), width = query.size(1), length = keys.size(1), depth = width / std::max(1, heads);
         TORCH_CHECK(heads > 0 && width % heads == 0 && keys.size(2) == width && at >= 0 && at < length && keys.sizes() == values.sizes() &&
                         key.sizes() == query.sizes() && value.sizes() == query.sizes(),
                     "the cache has another shape");
         for (int64_t i = 0; i < rows; i++) TORCH_CHECK(cache_rows[i] >= 0 && cache_rows[i] < keys.size(0), "a row outside the cache");
+        if (isGeneric(query)) return generic::cachedAttention(query, key, value, keys, values, {cache_rows, cache_rows + rows}, at, heads);
+        for (const auto *t : {&query, &key, &value}) check(*t, "a query, key or value");
+        check(keys, "the cache of keys");
+        check(values, "the cache of values");
         auto mixed = at::zeros_like(query);
         const float *qs = query.data_ptr<float>(), *ks = key.data_ptr<float>(), *vs = value.data_ptr<float>();
         float *kc = keys.data_ptr<float>(), *vc = values.data_ptr<float>(), *to = mixed.data_ptr<float>();
@@ -76,6 +78,13 @@ int ct_sample(ct_tensor logits, const double *uniform, double temperature, int64
         const auto x = ref(logits).to(at::kFloat).contiguous();
         const int64_t rows = x.size(0), all = x.size(1);
         TORCH_CHECK(all >= 2 && temperature >= 0 && top_p > 0 && top_k >= 0, "nothing to sample from");
+        if (isGeneric(x)) {
+            const auto found = generic::sample(x, upload(uniform, {rows}, at::kDouble, x.device()), temperature, top_k, top_p);
+            const auto chosen = found.tokens.to(at::kCPU).contiguous(), logs = found.logProbability.to(at::kCPU).contiguous();
+            std::copy_n(chosen.data_ptr<int64_t>(), rows, tokens);
+            if (log_probability) std::copy_n(logs.data_ptr<double>(), rows, log_probability);
+            return;
+        }
         const float *values = x.data_ptr<float>();
         at::parallel_for(0, rows, 4, [&](int64_t begin, int64_t end) {
             std::vector<float> p(all - 1);

@@ -1,5 +1,5 @@
-// What jagged batches need: attention within jets, the loss of a large vocabulary without all of its logits, nearest codes.
-#include "Guard.h"
+// What jagged batches need beside attention: the loss of a large vocabulary without all of its logits, nearest codes, sums of jets.
+#include "Generic.h"
 
 #include <SoftmaxKernels.h>
 
@@ -16,108 +16,10 @@
 using namespace ct;
 
 namespace {
-// So many jets of about one length are padded to the longest of them: small enough for the cache.
-constexpr int64_t bucketJets = 8;
 // Codes that are compared at once.
 constexpr int64_t codeStretch = 256;
-constexpr double never = -std::numeric_limits<double>::infinity();
-
-at::Tensor indices(const std::vector<int64_t> &values) {
-    auto t = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-    std::copy(values.begin(), values.end(), t.data_ptr<int64_t>());
-    return t;
-}
-
-struct Attention {
-    at::Tensor q, k, v;
-    int64_t heads;
-    bool causal;
-    bool uniform;
-    double dropout;
-
-    // Attention of some jets, padded to the longest; rows come back in the order of `jets`.
-    at::Tensor operator()(const std::vector<int64_t> &jets, const int64_t *offsets, const int64_t *visible) const {
-        const int64_t count = static_cast<int64_t>(jets.size()), width = q.size(1), depth = width / heads;
-        int64_t length = 0;
-        for (int64_t jet : jets) length = std::max(length, offsets[jet + 1] - offsets[jet]);
-        std::vector<int64_t> padded(count * length, offsets[jets[0]]), real;
-        const auto plain = q.options().dtype(at::kFloat).requires_grad(false);
-        auto seen = at::zeros({count, 1, 1, length}, plain), asks = uniform ? at::zeros({count, 1, length, 1}, plain) : at::Tensor();
-        float *bias = seen.data_ptr<float>();
-        bool hides = false;
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t first = offsets[jets[i]], n = offsets[jets[i] + 1] - first, last = visible ? visible[jets[i]] : n;
-            for (int64_t t = 0; t < n; t++) {
-                padded[i * length + t] = first + t;
-                real.push_back(i * length + t);
-            }
-            if (uniform) {
-                // Scores of padded queries become equal; behind the causal mask real queries see no padding.
-                std::fill_n(asks.data_ptr<float>() + i * length, last, 1.0f);
-                continue;
-            }
-            // Behind a causal mask no real query sees what is behind the jet.
-            for (int64_t t = (causal && last >= n) ? length : last; t < length; t++) {
-                bias[i * length + t] = static_cast<float>(never);
-                hides = true;
-            }
-        }
-        const auto index = indices(padded);
-        auto split = [&](const at::Tensor &x) {
-            return x.index_select(0, index).reshape({count, length, heads, depth}).transpose(1, 2).reshape({count * heads, length, depth});
-        };
-        auto scores = at::bmm(split(q) * std::pow(static_cast<double>(depth), -0.5), split(k).transpose(1, 2));
-        scores = scores.to(at::kFloat);
-        if (uniform) scores = (scores.reshape({count, heads, length, length}) * asks).reshape({count * heads, length, length});
-        if (causal) {
-            auto later = at::full({length, length}, never, scores.options().requires_grad(false)).triu(1);
-            scores = scores + later;
-        }
-        if (hides) scores = (scores.reshape({count, heads, length, length}) + seen).reshape({count * heads, length, length});
-        auto weights = at::softmax(scores, -1);
-        if (dropout > 0) weights = at::dropout(weights, dropout, true);
-        auto mixed = at::bmm(weights.to(v.scalar_type()), split(v)).reshape({count, heads, length, depth}).transpose(1, 2).reshape({count * length, width});
-        return static_cast<int64_t>(real.size()) == count * length ? mixed : mixed.index_select(0, indices(real));
-    }
-};
-}  // namespace
-
-int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *offsets, size_t jets, const int64_t *visible, int heads,
-                        int causal, int uniform, double dropout, ct_tensor *out) {
-    return make(out, [&] {
-        const int64_t count = static_cast<int64_t>(jets), rows = ref(q).size(0);
-        TORCH_CHECK(heads > 0 && ref(q).size(1) % heads == 0, "the width is no multiple of the heads");
-        TORCH_CHECK(offsets[0] == 0 && offsets[count] == rows, "the jets do not cover the rows");
-        TORCH_CHECK(!uniform || (visible && causal), "only padding behind a causal mask can see uniformly");
-        TORCH_CHECK(ref(k).sizes() == ref(q).sizes() && ref(v).sizes() == ref(q).sizes(), "q, k and v have other shapes");
-        std::vector<int64_t> order;
-        for (int64_t i = 0; i < count; i++) {
-            TORCH_CHECK(offsets[i + 1] >= offsets[i], "the offsets do not rise");
-            TORCH_CHECK(!visible || visible[i] >= 1 || offsets[i + 1] == offsets[i], "a jet without visible keys");
-            if (offsets[i + 1] > offsets[i]) order.push_back(i);
-        }
-        if (order.empty()) return at::zeros_like(ref(q));
-        std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-            const int64_t n = offsets[a + 1] - offsets[a], m = offsets[b + 1] - offsets[b];
-            return n != m ? n < m : a < b;
-        });
-        const Attention attention{ref(q), ref(k), ref(v), heads, causal != 0, uniform != 0, dropout};
-        std::vector<at::Tensor> parts;
-        std::vector<int64_t> place(rows);
-        int64_t done = 0;
-        for (size_t begin = 0; begin < order.size(); begin += bucketJets) {
-            const std::vector<int64_t> bucket(order.begin() + begin, order.begin() + std::min(order.size(), begin + bucketJets));
-            parts.push_back(attention(bucket, offsets, visible));
-            for (int64_t jet : bucket)
-                for (int64_t row = offsets[jet]; row < offsets[jet + 1]; row++) place[row] = done++;
-        }
-        return (parts.size() == 1 ? parts[0] : at::cat(parts)).index_select(0, indices(place));
-    });
-}
-
-namespace {
 // Logits of so many rows at once: few enough that those of a batch never exist, many enough that their share of adding up gradients is small.
-constexpr int64_t chunkRows = 512;
+constexpr int64_t chunkRows = 512, chunkRowsOfGPU = 4096;
 
 // Cross entropy of rows of logits (without bias) with their weights; logits become the gradient by them if it is wanted, and its columns are added to db.
 double softmaxLoss(at::Tensor &logits, const at::Tensor &bias, const int64_t *targets, const float *weights, bool wantsGradient, at::Tensor &db) {
@@ -142,12 +44,12 @@ double softmaxLoss(at::Tensor &logits, const at::Tensor &bias, const int64_t *ta
     return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
-// The same with operations of libtorch, for other devices and types.
-double softmaxLossOfAny(at::Tensor &logits, const at::Tensor &bias, const at::Tensor &targets, const at::Tensor &weights, bool wantsGradient,
-                        at::Tensor &db) {
+// The same with operations of libtorch, for other devices and types; the loss, of float64, is not waited for.
+at::Tensor softmaxLossOfAny(at::Tensor &logits, const at::Tensor &bias, const at::Tensor &targets, const at::Tensor &weights, bool wantsGradient,
+                            at::Tensor &db) {
     const auto target = targets.unsqueeze(1), scale = weights.unsqueeze(1);
     auto p = at::log_softmax(logits.to(bias.scalar_type()) + bias, -1);
-    const double loss = -(p.gather(1, target) * scale).sum().item().toDouble();
+    const auto loss = (p.gather(1, target) * scale).sum(at::kDouble).neg();
     if (!wantsGradient) return loss;
     p.exp_();
     p.scatter_add_(1, target, at::full_like(target, -1, p.options()));
@@ -166,16 +68,21 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
         const auto kind = half ? at::kBFloat16 : x.scalar_type();
         const auto w = weight.to(kind).contiguous(), xs = x.to(kind).contiguous(), b = bias.contiguous();
         const auto t = targets.contiguous(), scales = rowWeights.to(at::kFloat).contiguous();
-        const bool fused = x.device().is_cpu() && bias.scalar_type() == at::kFloat && (half || kind == at::kFloat);
+        const bool fused = !isGeneric(x) && bias.scalar_type() == at::kFloat && (half || kind == at::kFloat);
         auto dx = wantsGradient ? at::empty_like(x) : at::Tensor(), dw = wantsGradient ? at::zeros_like(weight) : at::Tensor();
         auto db = wantsGradient ? at::zeros_like(bias) : at::Tensor();
         double loss = 0;
-        for (int64_t start = 0; start < rows; start += chunkRows) {
-            const int64_t n = std::min(chunkRows, rows - start);
+        auto lossOfAny = at::zeros({}, x.options().dtype(at::kDouble));
+        const int64_t most = x.device().is_cpu() ? chunkRows : chunkRowsOfGPU;
+        for (int64_t start = 0; start < rows; start += most) {
+            const int64_t n = std::min(most, rows - start);
             const auto part = xs.narrow(0, start, n);
             auto logits = at::matmul(part, w.t());
-            loss += fused ? softmaxLoss(logits, b, t.data_ptr<int64_t>() + start, scales.data_ptr<float>() + start, wantsGradient, db)
-                          : softmaxLossOfAny(logits, b, t.narrow(0, start, n), scales.narrow(0, start, n), wantsGradient, db);
+            if (fused) {
+                loss += softmaxLoss(logits, b, t.data_ptr<int64_t>() + start, scales.data_ptr<float>() + start, wantsGradient, db);
+            } else {
+                lossOfAny.add_(softmaxLossOfAny(logits, b, t.narrow(0, start, n), scales.narrow(0, start, n), wantsGradient, db));
+            }
             if (!wantsGradient) continue;
             dx.narrow(0, start, n).copy_(at::matmul(logits, w));
             // Sums stay float32.
@@ -183,7 +90,7 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
             else dw.addmm_(logits.t(), part);
         }
         if (wantsGradient) context->save_for_backward({dx, dw, db});
-        return at::full({}, loss, x.options());
+        return fused ? at::full({}, loss, x.options()) : lossOfAny.to(x.scalar_type());
     }
 
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context, torch::autograd::variable_list grads) {
@@ -193,17 +100,17 @@ struct LinearCrossEntropy : torch::autograd::Function<LinearCrossEntropy> {
 };
 }  // namespace
 
-int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, ct_tensor *out) {
+int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, int checked, ct_tensor *out) {
     return make(out, [&] {
         const auto &t = ref(targets);
         TORCH_CHECK(t.numel() == ref(x).size(0) && ref(row_weights).numel() == t.numel(), "other numbers of rows, targets and weights");
-        if (t.numel() > 0) {
+        if (t.numel() > 0 && !checked) {
             TORCH_CHECK(t.min().item().toLong() >= 0 && t.max().item().toLong() < ref(weight).size(0), "a target is outside the vocabulary");
         }
 #if CT_V2
-        const bool half = at::autocast::is_autocast_enabled(at::kCPU);
+        const bool half = at::autocast::is_autocast_enabled(ref(x).is_cpu() ? at::kCPU : at::kCUDA);
 #else
-        const bool half = at::autocast::is_cpu_enabled();
+        const bool half = ref(x).is_cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
 #endif
         return LinearCrossEntropy::apply(ref(x).to(ref(weight).scalar_type()), ref(weight), ref(bias), t, ref(row_weights), half,
                                          at::GradMode::is_enabled());
@@ -213,9 +120,16 @@ int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_te
 int ct_nearest(ct_tensor rows, ct_tensor codes, ct_tensor *index, ct_tensor *distance) {
     return guard([&] {
         at::NoGradGuard no_grad;
-        const auto x = ref(rows).to(at::kFloat).contiguous(), c = ref(codes).to(at::kFloat).t().contiguous();
+        TORCH_CHECK(ref(codes).size(1) == ref(rows).size(1) && ref(codes).size(0) > 0, "rows and codes have other widths");
+        const auto x = ref(rows).to(at::kFloat).contiguous();
+        if (isGeneric(x)) {
+            const auto found = generic::nearest(x, ref(codes).to(at::kFloat));
+            *index = own(found.first);
+            *distance = own(found.second);
+            return;
+        }
+        const auto c = ref(codes).to(at::kFloat).t().contiguous();
         const int64_t count = x.size(0), width = x.size(1), all = c.size(1);
-        TORCH_CHECK(c.size(0) == width && all > 0, "rows and codes have other widths");
         auto best = at::empty({count}, at::kLong), least = at::empty({count}, at::kFloat);
         const float *xs = x.data_ptr<float>(), *cs = c.data_ptr<float>();
         int64_t *to = best.data_ptr<int64_t>();
@@ -261,6 +175,6 @@ int ct_segment_sum(ct_tensor rows, const int64_t *offsets, size_t jets, ct_tenso
             TORCH_CHECK(offsets[i + 1] >= offsets[i], "the offsets do not rise");
             owner.insert(owner.end(), offsets[i + 1] - offsets[i], i);
         }
-        return at::zeros({count, ref(rows).size(1)}, ref(rows).options()).index_add(0, indices(owner), ref(rows));
+        return at::zeros({count, ref(rows).size(1)}, ref(rows).options()).index_add(0, upload(owner, ref(rows).device()), ref(rows));
     });
 }

@@ -1,10 +1,9 @@
 // Tensors: making, looking, operations.
-#include "Guard.h"
+#include "Devices.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 
-#include <cstring>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <mutex>
@@ -62,21 +61,26 @@ const char *ct_kernels(void) {
     }();
     return text.c_str();
 }
-int ct_cuda_devices(void) { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0; }
 int ct_grad_mode(int on) {
     const bool old = at::GradMode::is_enabled();
     at::GradMode::set_enabled(on != 0);
     return old;
 }
-int ct_autocast_bf16(int on) {
+int ct_autocast_bf16(int on, int device) {
 #if CT_V2
-    const bool old = at::autocast::is_autocast_enabled(at::kCPU);
-    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
-    at::autocast::set_autocast_enabled(at::kCPU, on != 0);
+    const auto kind = device < 0 ? at::kCPU : at::kCUDA;
+    const bool old = at::autocast::is_autocast_enabled(kind);
+    at::autocast::set_autocast_dtype(kind, at::kBFloat16);
+    at::autocast::set_autocast_enabled(kind, on != 0);
 #else
-    const bool old = at::autocast::is_cpu_enabled();
-    at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
-    at::autocast::set_cpu_enabled(on != 0);
+    const bool old = device < 0 ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+    if (device < 0) {
+        at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
+        at::autocast::set_cpu_enabled(on != 0);
+    } else {
+        at::autocast::set_autocast_gpu_dtype(at::kBFloat16);
+        at::autocast::set_enabled(on != 0);
+    }
 #endif
     // Casted weights must not outlive an optimizer's step.
     if (!on) at::autocast::clear_cache();
@@ -88,8 +92,8 @@ void ct_keep_freed_memory(void) {
     mallopt(M_ARENA_MAX, 1);
 }
 
-int ct_full(const int64_t *shape, size_t rank, int dtype, double value, ct_tensor *out) {
-    return make(out, [&] { return at::full({shape, rank}, value, at::TensorOptions(scalar(dtype))); });
+int ct_full(const int64_t *shape, size_t rank, int dtype, double value, int device, ct_tensor *out) {
+    return make(out, [&] { return at::full({shape, rank}, value, at::TensorOptions(scalar(dtype)).device(place(device))); });
 }
 int ct_uniform(const int64_t *shape, size_t rank, double low, double high, ct_tensor *out) {
     return make(out, [&] { return at::empty({shape, rank}, at::kFloat).uniform_(low, high); });
@@ -100,12 +104,8 @@ int ct_normal(const int64_t *shape, size_t rank, double mean, double deviation, 
 int ct_permutation(int64_t count, ct_tensor *out) {
     return make(out, [&] { return at::randperm(count, at::TensorOptions(at::kLong)); });
 }
-int ct_copy(const void *data, const int64_t *shape, size_t rank, int dtype, ct_tensor *out) {
-    return make(out, [&] {
-        auto t = at::empty({shape, rank}, at::TensorOptions(scalar(dtype)));
-        if (t.numel() > 0) std::memcpy(t.data_ptr(), data, t.nbytes());
-        return t;
-    });
+int ct_copy(const void *data, const int64_t *shape, size_t rank, int dtype, int device, ct_tensor *out) {
+    return make(out, [&] { return upload(data, {shape, rank}, scalar(dtype), place(device)); });
 }
 int ct_borrow(void *data, const int64_t *shape, size_t rank, int dtype, void (*release)(void *), void *context, ct_tensor *out) {
     return make(out, [&] {
@@ -138,14 +138,6 @@ int ct_item(ct_tensor t, double *out) {
 
 int ct_to(ct_tensor t, int dtype, ct_tensor *out) {
     return make(out, [&] { return ref(t).to(scalar(dtype)); });
-}
-int ct_to_device(ct_tensor t, const char *device, ct_tensor *out) {
-    return make(out, [&] {
-        const at::Device wanted(device);
-        TORCH_CHECK(!wanted.is_cuda() || at::hasCUDA(), "this libtorch has no GPU for ", device, "; build against one with CUDA (LIBTORCH) on a machine with a GPU");
-        TORCH_CHECK(!wanted.is_cuda() || wanted.index() < ct_cuda_devices(), "there is no ", device, ", but ", ct_cuda_devices(), " GPUs");
-        return ref(t).to(wanted);
-    });
 }
 int ct_contiguous(ct_tensor t, ct_tensor *out) {
     return make(out, [&] { return ref(t).contiguous(); });
@@ -224,6 +216,9 @@ int ct_cross_entropy(ct_tensor logits, ct_tensor targets, ct_tensor *out) {
         TORCH_CHECK(ref(logits).size(0) > 0, "no rows");
         return at::cross_entropy_loss(ref(logits), ref(targets));
     });
+}
+int ct_hits(ct_tensor logits, ct_tensor targets, ct_tensor *out) {
+    return make(out, [&] { return (ref(logits).argmax(1) == ref(targets)).sum().to(at::kFloat); });
 }
 int ct_copy_(ct_tensor t, ct_tensor from) {
     return guard([&] { ref(t).copy_(ref(from)); });

@@ -6,11 +6,6 @@ extension Tensor {
         try made("to", [self]) { ct_to(handle, type.rawValue, $0) }
     }
 
-    /// On another device, such as `cpu` or `cuda:0`.
-    public func to(device: String) throws(TorchError) -> Tensor {
-        try made("to", [self]) { ct_to_device(handle, device, $0) }
-    }
-
     public func contiguous() throws(TorchError) -> Tensor {
         try made("contiguous", [self]) { ct_contiguous(handle, $0) }
     }
@@ -113,6 +108,11 @@ extension Tensor {
         try made("cross_entropy", [self, targets]) { ct_cross_entropy(handle, targets.handle, $0) }
     }
 
+    /// How many of these rows [rows, classes] have their largest number at the target, int64 [rows]: float32, without axes.
+    public func hits(_ targets: Tensor) throws(TorchError) -> Tensor {
+        try made("hits", [self, targets]) { ct_hits(handle, targets.handle, $0) }
+    }
+
     /// Takes over the elements of another tensor; shapes may be broadcast.
     public func assign(_ other: Tensor) throws(TorchError) {
         try done("copy_", [self, other], ct_copy_(handle, other.handle))
@@ -154,11 +154,13 @@ extension Tensor {
 
     /// Σ over rows of `rowWeights` times the cross entropy of these rows times `weight` [vocabulary, width] plus `bias`; the logits of
     /// all rows never exist at once.
+    /// - Parameter isChecked: Whether targets are known to be in the vocabulary: then a GPU need not be waited for to look at them.
     public func linearCrossEntropy(
-        _ weight: Tensor, _ bias: Tensor, targets: Tensor, rowWeights: Tensor
+        _ weight: Tensor, _ bias: Tensor, targets: Tensor, rowWeights: Tensor, isChecked: Bool = false
     ) throws(TorchError) -> Tensor {
         try made("linear_cross_entropy", [self, weight, targets]) {
-            ct_linear_cross_entropy(handle, weight.handle, bias.handle, targets.handle, rowWeights.handle, $0)
+            ct_linear_cross_entropy(
+                handle, weight.handle, bias.handle, targets.handle, rowWeights.handle, isChecked ? 1 : 0, $0)
         }
     }
 

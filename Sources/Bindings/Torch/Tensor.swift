@@ -81,14 +81,20 @@ func withNumbers<Result>(_ numbers: [Int], _ body: (UnsafePointer<Int64>?, Int) 
 
 extension Tensor {
     /// All elements the same.
-    public static func full(_ shape: [Int], _ value: Double, _ type: DType = .float32) throws(TorchError) -> Tensor {
-        try made("full") { out in withNumbers(shape) { ct_full($0, $1, type.rawValue, value, out) } }
+    public static func full(
+        _ shape: [Int], _ value: Double, _ type: DType = .float32, on device: Device = .cpu
+    ) throws(TorchError) -> Tensor {
+        try made("full") { out in withNumbers(shape) { ct_full($0, $1, type.rawValue, value, device.code, out) } }
     }
 
     /// All elements 0.
-    public static func zeros(_ shape: [Int], _ type: DType = .float32) throws(TorchError) -> Tensor {
-        try full(shape, 0, type)
+    public static func zeros(
+        _ shape: [Int], _ type: DType = .float32, on device: Device = .cpu
+    ) throws(TorchError) -> Tensor {
+        try full(shape, 0, type, on: device)
     }
+
+    // Random numbers are the CPU's, so that a seed gives the same ones for every device.
 
     /// float32 between two numbers, by the generator of libtorch.
     public static func uniform(_ shape: [Int], _ range: ClosedRange<Double>) throws(TorchError) -> Tensor {
@@ -107,35 +113,41 @@ extension Tensor {
         try made("randperm") { ct_permutation(Int64(count), $0) }
     }
 
-    /// A copy of elements.
+    /// A copy of elements. One on a GPU is not waited for: `bytes` are free when this returns all the same.
     /// - Throws: If there are not as many as the shape says.
-    public static func copy(_ bytes: UnsafeRawBufferPointer, _ shape: [Int], _ type: DType) throws(TorchError)
-        -> Tensor
-    {
+    public static func copy(
+        _ bytes: UnsafeRawBufferPointer, _ shape: [Int], _ type: DType, on device: Device = .cpu
+    ) throws(TorchError) -> Tensor {
         guard shape.reduce(1, *) * type.width == bytes.count else {
             throw TorchError(operation: "copy", shapes: [shape], message: "\(bytes.count) bytes do not fill it")
         }
-        return try made("copy") { out in withNumbers(shape) { ct_copy(bytes.baseAddress, $0, $1, type.rawValue, out) } }
+        return try made("copy") { out in
+            withNumbers(shape) { ct_copy(bytes.baseAddress, $0, $1, type.rawValue, device.code, out) }
+        }
     }
 
     /// float32 from numbers.
-    public static func of(_ values: [Float], _ shape: [Int]? = nil) throws(TorchError) -> Tensor {
-        try of(values, shape, .float32)
+    public static func of(
+        _ values: [Float], _ shape: [Int]? = nil, on device: Device = .cpu
+    ) throws(TorchError) -> Tensor {
+        try of(values, shape, .float32, device)
     }
 
     /// int64 from numbers.
-    public static func of(_ values: [Int64], _ shape: [Int]? = nil) throws(TorchError) -> Tensor {
-        try of(values, shape, .int64)
+    public static func of(
+        _ values: [Int64], _ shape: [Int]? = nil, on device: Device = .cpu
+    ) throws(TorchError) -> Tensor {
+        try of(values, shape, .int64, device)
     }
 
     private static func of<Value: BitwiseCopyable>(
-        _ values: [Value], _ shape: [Int]?, _ type: DType
+        _ values: [Value], _ shape: [Int]?, _ type: DType, _ device: Device
     ) throws(TorchError) -> Tensor {
         var result: Result<Tensor, TorchError>?
         values.withUnsafeBytes { bytes in
-            do throws(TorchError) { result = .success(try copy(bytes, shape ?? [values.count], type)) } catch {
-                result = .failure(error)
-            }
+            do throws(TorchError) {
+                result = .success(try copy(bytes, shape ?? [values.count], type, on: device))
+            } catch { result = .failure(error) }
         }
         guard let result else { throw TorchError(operation: "copy", message: "no result") }
         return try result.get()
@@ -145,6 +157,8 @@ extension Tensor {
 // MARK: looking
 
 extension Tensor {
+    // What follows waits for a GPU.
+
     /// The only element.
     public func item() throws(TorchError) -> Double {
         var value = 0.0
@@ -162,7 +176,7 @@ extension Tensor {
     public func doubles() throws(TorchError) -> [Double] { try elements(.float64, Double.self) }
 
     private func elements<Value: BitwiseCopyable>(_ type: DType, _: Value.Type) throws(TorchError) -> [Value] {
-        let source = try (self.type == type ? self : to(type)).detached().contiguous()
+        let source = try (self.type == type ? self : to(type)).detached().to(.cpu).contiguous()
         var data: UnsafeMutableRawPointer?, bytes = 0
         try done("data", [source], ct_data(source.handle, &data, &bytes))
         return withExtendedLifetime(source) {

@@ -31,13 +31,13 @@ public enum Torch {
         return try body()
     }
 
-    /// Products in bfloat16, if asked for: forward pass and loss; `backward` belongs outside.
+    /// Products on a device in bfloat16, if asked for: forward pass and loss; `backward` belongs outside.
     public static func autocast<Result, Failure: Error>(
-        _ isOn: Bool = true, _ body: () throws(Failure) -> Result
+        _ isOn: Bool = true, on device: Device = .cpu, _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
         guard isOn else { return try body() }
-        let old = ct_autocast_bf16(1)
-        defer { _ = ct_autocast_bf16(old) }
+        let old = ct_autocast_bf16(1, device.code)
+        defer { _ = ct_autocast_bf16(old, device.code) }
         return try body()
     }
 }
@@ -71,24 +71,48 @@ extension Tensor {
         return norm
     }
 
-    /// A step of AdamW on this parameter with its moments, in place; nothing without a gradient.
-    public func adamWStep(
-        _ m: Tensor, _ v: Tensor, rate: Double, betas: (Double, Double), eps: Double, decay: Double, step: Int
+    /// A step of AdamW on parameters that made as many steps, with their moments, in place; those without a gradient stay.
+    public static func adamWStep(
+        _ parameters: [Tensor], _ m: [Tensor], _ v: [Tensor], rate: Double, betas: (Double, Double), eps: Double,
+        decay: Double, step: Int
     ) throws(TorchError) {
-        try done(
-            "adamw", [self, m, v], ct_adamw(handle, m.handle, v.handle, rate, betas.0, betas.1, eps, decay, Int64(step))
-        )
+        let count = parameters.count
+        guard m.count == count, v.count == count else {
+            throw TorchError(operation: "adamw", message: "\(count) parameters, \(m.count) and \(v.count) moments")
+        }
+        try withHandles(parameters, m, v) { p, m, v throws(TorchError) in
+            try done("adamw", [], ct_adamw(p, m, v, count, rate, betas.0, betas.1, eps, decay, Int64(step)))
+        }
     }
 
-    /// A step of Ranger on this parameter with its moments and slow weights, in place; nothing without a gradient.
-    public func rangerStep(
-        _ m: Tensor, _ v: Tensor, _ slow: Tensor, rate: Double, betas: (Double, Double), eps: Double, decay: Double,
-        isDecoupled: Bool, alpha: Double, lookahead: Int, centralise: Int, step: Int
+    /// A step of Ranger on parameters that made as many steps, with their moments and slow weights, in place; those without a gradient stay.
+    public static func rangerStep(
+        _ parameters: [Tensor], _ m: [Tensor], _ v: [Tensor], _ slow: [Tensor], rate: Double, betas: (Double, Double),
+        eps: Double, decay: Double, isDecoupled: Bool, alpha: Double, lookahead: Int, centralise: Int, step: Int
     ) throws(TorchError) {
+        let count = parameters.count
+        guard m.count == count, v.count == count, slow.count == count else {
+            throw TorchError(
+                operation: "ranger", message: "\(count) parameters, \(m.count), \(v.count), \(slow.count) states")
+        }
         let options = ct_ranger_options(
             rate: rate, beta1: betas.0, beta2: betas.1, eps: eps, decay: decay, alpha: alpha,
             lookahead: Int64(max(1, lookahead)),
             step: Int64(step), centralise: Int32(centralise), decoupled: isDecoupled ? 1 : 0)
-        try done("ranger", [self, m, v], ct_ranger(handle, m.handle, v.handle, slow.handle, options))
+        let slowHandles = slow.map { Optional($0.handle) }
+        try withExtendedLifetime(slow) { () throws(TorchError) in
+            try withHandles(parameters, m, v) { p, m, v throws(TorchError) in
+                try done("ranger", [], ct_ranger(p, m, v, slowHandles, count, options))
+            }
+        }
+    }
+
+    private static func withHandles(
+        _ a: [Tensor], _ b: [Tensor], _ c: [Tensor],
+        _ body: ([ct_tensor?], [ct_tensor?], [ct_tensor?]) throws(TorchError) -> Void
+    ) throws(TorchError) {
+        try withExtendedLifetime((a, b, c)) { () throws(TorchError) in
+            try body(a.map(\.handle), b.map(\.handle), c.map(\.handle))
+        }
     }
 }

@@ -28,6 +28,8 @@ public final class Backbone {
 
     /// Its shape.
     public let configuration: BackboneConfiguration
+    /// Where it computes.
+    let device: Device
     let embedding: Tensor
     let blocks: [Block]
 
@@ -36,6 +38,7 @@ public final class Backbone {
     public init(_ configuration: BackboneConfiguration, _ parameters: Parameters) throws {
         try configuration.check()
         self.configuration = configuration
+        device = parameters.device
         embedding = try parameters.add(
             "module.embedding_table.weight", .normal([configuration.vocabulary, configuration.width]))
         blocks = try (0..<configuration.blocks).map {
@@ -48,11 +51,14 @@ public final class Backbone {
     /// - Parameter visible: If given, only so many of the first positions of each jet are seen by others: the rest is padding that is
     ///   computed all the same, as the original does.
     /// - Parameter isPaddingUniform: Whether that rest sees all positions before it alike, as in the original's first public version.
+    /// - Parameter bounds: The least and the largest token, where they are known: then a GPU need not be waited for to see them.
     /// - Throws: `ModelError` with code `input` if a token is not in the vocabulary.
     public func embeddings(
-        _ tokens: Tensor, _ jagged: Jagged, visible: [Int]? = nil, isPaddingUniform: Bool = false, dropout: Double = 0
+        _ tokens: Tensor, _ jagged: Jagged, visible: [Int]? = nil, isPaddingUniform: Bool = false, dropout: Double = 0,
+        bounds: ClosedRange<Int64>? = nil
     ) throws -> Tensor {
-        try check(tokens)
+        try check(tokens, bounds)
+        let tokens = try tokens.to(device)
         var x = try embedding.rows(tokens)
         for block in blocks {
             let attended = try block.query(x).jaggedAttention(
@@ -63,7 +69,8 @@ public final class Backbone {
         return x
     }
 
-    func check(_ tokens: Tensor) throws {
+    private func check(_ tokens: Tensor, _ bounds: ClosedRange<Int64>?) throws {
+        if let bounds, bounds.lowerBound >= 0, bounds.upperBound < configuration.vocabulary { return }
         if let wrong = try tokens.integers().first(where: { !(0..<Int64(configuration.vocabulary)).contains($0) }) {
             throw ModelError(
                 .input, message: "token \(wrong) is not in the vocabulary of \(configuration.vocabulary)",

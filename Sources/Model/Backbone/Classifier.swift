@@ -28,11 +28,13 @@ public final class Classifier {
 
     /// A classifier with random weights of libtorch's generator.
     /// - Throws: `ModelError` with code `configuration`.
-    public init(_ configuration: BackboneConfiguration, head: Head, classes: Int) throws {
+    public init(
+        _ configuration: BackboneConfiguration, head: Head, classes: Int, on device: Device = .cpu
+    ) throws {
         guard (2...1 << 16).contains(classes) else {
             throw ModelError(.configuration, place: "classes", message: "are \(classes), expected at least 2")
         }
-        let parameters = Parameters(), width = configuration.width
+        let parameters = Parameters(on: device), width = configuration.width
         self.parameters = parameters
         self.classes = classes
         backbone = try Backbone(configuration, parameters)
@@ -70,9 +72,11 @@ public final class Classifier {
 
     /// Logits [jets, classes] of packed tokens with start and stop, cut to the backbone's length.
     /// - Throws: `ModelError` with code `input` if a jet has no tokens or one is not in the vocabulary.
-    public func logits(_ tokens: Tensor, _ jagged: Jagged, dropout: Double = 0) throws -> Tensor {
+    public func logits(
+        _ tokens: Tensor, _ jagged: Jagged, dropout: Double = 0, bounds: ClosedRange<Int64>? = nil
+    ) throws -> Tensor {
         guard jagged.lengths.allSatisfy({ $0 > 0 }) else { throw ModelError(.input, message: "a jet has no tokens") }
-        let embeddings = try backbone.embeddings(tokens, jagged, dropout: dropout)
+        let embeddings = try backbone.embeddings(tokens, jagged, dropout: dropout, bounds: bounds)
         switch parts {
         case .summation(let embed, let classes):
             return try classes(embed(embeddings).relu().segmentSum(jagged.offsets))
@@ -85,8 +89,8 @@ public final class Classifier {
                 order.append(Int64(jagged.rows + jet))
                 order += (jagged.offsets[jet]..<jagged.offsets[jet + 1]).map { Int64($0) }
             }
-            let index = try Tensor.of(order)
-            var query = try token.reshape([1, width]).rows(Tensor.full([jagged.jets], 0, .int64))
+            let device = parameters.device, index = try Tensor.of(order, on: device)
+            var query = try token.reshape([1, width]).rows(Tensor.zeros([jagged.jets], .int64, on: device))
             for block in blocks {
                 let rows = try block.norm(Tensor.cat([embeddings, query]).rows(index))
                 query = try block.attention(query: query, rows: rows, together, dropout: dropout)
@@ -101,6 +105,6 @@ public final class Classifier {
         if let wrong = try labels.integers().first(where: { !(0..<Int64(classes)).contains($0) }) {
             throw ModelError(.input, message: "label \(wrong) is not among the \(classes) classes")
         }
-        return try logits(tokens, jagged, dropout: dropout).to(.float32).crossEntropy(labels)
+        return try logits(tokens, jagged, dropout: dropout).to(.float32).crossEntropy(labels.to(parameters.device))
     }
 }

@@ -10,8 +10,8 @@ public final class GenerativeModel {
 
     /// A model with random weights of libtorch's generator.
     /// - Throws: `ModelError` with code `configuration`.
-    public init(_ configuration: BackboneConfiguration) throws {
-        parameters = Parameters()
+    public init(_ configuration: BackboneConfiguration, on device: Device = .cpu) throws {
+        parameters = Parameters(on: device)
         backbone = try Backbone(configuration, parameters)
         head = try Linear(parameters, "head.fc1", configuration.width, configuration.vocabulary)
     }
@@ -32,31 +32,35 @@ public final class GenerativeModel {
             let rows = batch.jagged.rows
             guard rows > 0 else { throw ModelError(.input, message: "a batch without tokens has no loss") }
             return try crossEntropy(
-                backbone.embeddings(batch.inputs, batch.jagged, dropout: dropout), batch.targets,
-                weight: 1 / Double(rows), rows)
+                backbone.embeddings(batch.inputs, batch.jagged, dropout: dropout, bounds: batch.bounds), batch,
+                weight: 1 / Double(rows))
         case .released, .firstPublic:
             let length = configuration.length, jets = batch.jagged.jets
             guard jets > 0 else { throw ModelError(.input, message: "a batch without jets has no loss") }
-            let inputs = try padded(batch.inputs, batch.jagged), targets = try padded(batch.targets, batch.jagged)
-            let all = Jagged(lengths: Array(repeating: length, count: jets))
+            let all = TokenBatch(
+                inputs: try padded(batch.inputs, batch.jagged), targets: try padded(batch.targets, batch.jagged),
+                jagged: Jagged(lengths: Array(repeating: length, count: jets)), bounds: batch.bounds)
             let embeddings = try backbone.embeddings(
-                inputs, all, visible: batch.jagged.lengths, isPaddingUniform: positions == .firstPublic,
-                dropout: dropout)
-            return try crossEntropy(embeddings, targets, weight: 1 / Double(all.rows), all.rows)
+                all.inputs, all.jagged, visible: batch.jagged.lengths, isPaddingUniform: positions == .firstPublic,
+                dropout: dropout, bounds: all.bounds)
+            return try crossEntropy(embeddings, all, weight: 1 / Double(all.jagged.rows))
         }
     }
 
     /// The sum over the batch of `weight` · -log p(next token), for batches in parts: divide by the tokens of all parts.
     public func weightedLoss(_ batch: TokenBatch, weight: Double, dropout: Double = 0) throws -> Tensor {
         try crossEntropy(
-            backbone.embeddings(batch.inputs, batch.jagged, dropout: dropout), batch.targets, weight: weight,
-            batch.jagged.rows)
+            backbone.embeddings(batch.inputs, batch.jagged, dropout: dropout, bounds: batch.bounds), batch,
+            weight: weight)
     }
 
-    private func crossEntropy(_ embeddings: Tensor, _ targets: Tensor, weight: Double, _ rows: Int) throws -> Tensor {
+    private func crossEntropy(_ embeddings: Tensor, _ batch: TokenBatch, weight: Double) throws -> Tensor {
         guard let bias = head.bias else { throw ModelError(.configuration, message: "the head has no bias") }
+        let device = parameters.device, known = 0..<Int64(configuration.vocabulary)
+        let isChecked = batch.bounds.map { known.contains($0.lowerBound) && known.contains($0.upperBound) } ?? false
         return try embeddings.linearCrossEntropy(
-            head.weight, bias, targets: targets, rowWeights: Tensor.full([rows], weight))
+            head.weight, bias, targets: batch.targets.to(device),
+            rowWeights: Tensor.full([batch.jagged.rows], weight, on: device), isChecked: isChecked)
     }
 
     private func padded(_ tokens: Tensor, _ jagged: Jagged) throws -> Tensor {
@@ -68,6 +72,6 @@ public final class GenerativeModel {
             (0..<jagged.jets).flatMap { jet in
                 let own = values[jagged.offsets[jet]..<jagged.offsets[jet + 1]]
                 return own + Array(repeating: 0, count: length - own.count)
-            })
+            }, on: parameters.device)
     }
 }

@@ -69,13 +69,16 @@ extension GenerativeModel {
         _ jets: Range<Int>, _ options: GenerationOptions, _ draw: (Int, Int) -> Double
     ) throws -> GeneratedTokens {
         let length = configuration.length, shape = [jets.count, length, configuration.width]
-        let caches = try backbone.blocks.map { _ in (keys: try Tensor.zeros(shape), values: try Tensor.zeros(shape)) }
+        let device = parameters.device
+        let caches = try backbone.blocks.map { _ in
+            (keys: try Tensor.zeros(shape, on: device), values: try Tensor.zeros(shape, on: device))
+        }
         var result = GeneratedTokens()
         result.tokens = jets.map { _ in [] }
         result.logProbabilities = jets.map { _ in [] }
         var active = Array(0..<jets.count), last = [Int64](repeating: 0, count: jets.count)
         for step in 0..<length where !active.isEmpty {
-            var x = try backbone.embedding.rows(Tensor.of(last))
+            var x = try backbone.embedding.rows(Tensor.of(last, on: device))
             for (block, cache) in zip(backbone.blocks, caches) {
                 let attended = try block.query(x).cachedAttention(
                     key: block.key(x), value: block.value(x), caches: cache, rows: active, at: step,

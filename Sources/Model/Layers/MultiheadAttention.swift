@@ -55,13 +55,13 @@ struct SingleQueryAttention {
             order += (jagged.offsets[jet]..<jagged.offsets[jet + 1]).map { Int64($0) } + [Int64(jagged.rows + jet)]
             wanted.append(Int64(order.count - 1))
         }
-        let index = try Tensor.of(order)
-        let queries = try Tensor.cat([Tensor.zeros([jagged.rows, width]), query]).rows(index)
-        let nothing = try Tensor.zeros([jets, width])
+        let device = query.device, index = try Tensor.of(order, on: device)
+        let queries = try Tensor.cat([Tensor.zeros([jagged.rows, width], on: device), query]).rows(index)
+        let nothing = try Tensor.zeros([jets, width], on: device)
         let all = try queries.jaggedAttention(
             keys: Tensor.cat([keys, nothing]).rows(index), values: Tensor.cat([values, nothing]).rows(index),
             offsets: Jagged(lengths: jagged.lengths.map { $0 + 1 }).offsets, visible: jagged.lengths, heads: heads,
             isCausal: false, dropout: dropout)
-        return try all.rows(Tensor.of(wanted))
+        return try all.rows(Tensor.of(wanted, on: device))
     }
 }

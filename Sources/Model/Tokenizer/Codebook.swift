@@ -114,24 +114,24 @@ public final class Codebook {
     ) throws {
         var counts = try left.floats()
         let full = Float(configuration.replaceFrequency)
-        var uses = [Double](repeating: 0, count: counts.count)
-        for code in Set(try index.integers()) { uses[Int(code)] = 1 }
-        uses = try world.sum(uses)
+        let device = weight.device, marks = try Tensor.zeros([counts.count], on: device)
+        try marks.assign(rows: index, Tensor.full([index.count], 1, on: device))
+        let uses = try world.sum(marks.doubles())
         for code in counts.indices { counts[code] = uses[code] > 0 ? full : counts[code] - 1 }
         let dead = counts.indices.filter { counts[$0] == 0 }
         if !dead.isEmpty {
             let latents = try world.gathered(latents)
             let rows = latents.size(0), width = latents.size(1)
             let order = try draws.permutation(rows).integers()
-            let chosen = try latents.rows(Tensor.of(dead.indices.map { order[$0 % rows] }))
+            let chosen = try latents.rows(Tensor.of(dead.indices.map { order[$0 % rows] }, on: device))
             let lengths = try chosen.squared().sum(axis: 1).floats().map { $0.squareRoot() }
-            let noise = try draws.noise(dead.count, width)
-            var fresh = try chosen + (noise * Tensor.of(lengths, [dead.count, 1])).affine(0.01)
+            let noise = try draws.noise(dead.count, width).to(device)
+            var fresh = try chosen + (noise * Tensor.of(lengths, [dead.count, 1], on: device)).affine(0.01)
             if !isReleased, let scale, let shift {
                 let rate = configuration.affineRate
                 fresh = try (fresh - shift.affine(rate)) / scale.affine(rate, 1)
             }
-            try weight.assign(rows: Tensor.of(dead.map { Int64($0) }), fresh)
+            try weight.assign(rows: Tensor.of(dead.map { Int64($0) }, on: device), fresh)
             for code in dead { counts[code] += full }
         }
         try left.assign(Tensor.of(counts))

@@ -23,7 +23,7 @@ package struct KMeans {
         var centres = Self.farthest(values, count, width, codes, try first(count))
         var movements: [Double] = []
         for _ in 0..<Self.mostIterations {
-            let owners = try vectors.nearest(Tensor.of(centres, [codes, width])).index.integers()
+            let owners = try vectors.nearest(Tensor.of(centres, [codes, width], on: vectors.device)).index.integers()
             var sums = [Double](repeating: 0, count: codes * width), members = [Int](repeating: 0, count: codes)
             for (row, owner) in owners.enumerated() {
                 members[Int(owner)] += 1

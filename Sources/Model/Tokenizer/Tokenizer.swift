@@ -21,10 +21,10 @@ public final class Tokenizer {
 
     /// A tokenizer with random weights of libtorch's generator.
     /// - Throws: `ModelError` with code `configuration`.
-    public init(_ configuration: TokenizerConfiguration) throws {
+    public init(_ configuration: TokenizerConfiguration, on device: Device = .cpu) throws {
         try configuration.check()
         self.configuration = configuration
-        let parameters = Parameters()
+        let parameters = Parameters(on: device)
         self.parameters = parameters
         let width = configuration.width, latent = configuration.latent, inputs = configuration.inputs
         func layers(_ name: String, _ widths: [Int]) throws -> [Linear] {
@@ -88,7 +88,7 @@ public final class Tokenizer {
 
     /// The codes of constituents: their numbers, int64 [rows].
     public func codes(of x: Tensor, _ jagged: Jagged) throws -> Tensor {
-        try Torch.withoutGradients { try encode(x, jagged).nearest(codebook.effective()).index }
+        try Torch.withoutGradients { try encode(x.to(parameters.device), jagged).nearest(codebook.effective()).index }
     }
 
     /// Features [rows, inputs] of the codes of constituents.
@@ -97,6 +97,6 @@ public final class Tokenizer {
         if let wrong = try codes.integers().first(where: { !(0..<Int64(configuration.codes)).contains($0) }) {
             throw ModelError(.input, message: "code \(wrong) is not among the \(configuration.codes) of the codebook")
         }
-        return try Torch.withoutGradients { try decode(codebook.effective().rows(codes), jagged) }
+        return try Torch.withoutGradients { try decode(codebook.effective().rows(codes.to(parameters.device)), jagged) }
     }
 }

@@ -33,7 +33,7 @@ extension Tokenizer {
             throw ModelError(
                 .input, message: "a jet has no constituents", advice: "leave such jets out before training")
         }
-        let latents = try encode(x, jagged, dropout: dropout)
+        let x = try x.to(parameters.device), latents = try encode(x, jagged, dropout: dropout)
         let found = try codebook.quantise(latents)
         let features = try decode(found.passed, jagged, dropout: dropout)
         var reconstruction = try (features - x).squared().sum()
@@ -70,10 +70,11 @@ extension Tokenizer {
 
     /// The latent of a padded position and its code.
     private func paddedPosition() throws -> (latent: Tensor, code: Codebook.Quantised) {
+        let device = parameters.device
         let latent =
             configuration.kind == .mlp
-            ? try encode(Tensor.zeros([1, configuration.inputs]), Jagged(lengths: [1]))
-            : try Tensor.zeros([1, configuration.latent])
+            ? try encode(Tensor.zeros([1, configuration.inputs], on: device), Jagged(lengths: [1]))
+            : try Tensor.zeros([1, configuration.latent], on: device)
         return (latent, try codebook.quantise(latent))
     }
 
@@ -103,7 +104,7 @@ extension Tokenizer {
             order +=
                 rows.map { Int64($0) } + Array(repeating: Int64(jagged.rows), count: max(0, padLength - rows.count))
         }
-        let places = try Tensor.of(order)
+        let places = try Tensor.of(order, on: parameters.device)
         try codebook.keepUp(
             try Tensor.cat([latents, latent]).rows(places), try Tensor.cat([codes, code.index]).rows(places),
             isReleased: true, draws: draws, world: world)

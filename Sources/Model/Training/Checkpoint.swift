@@ -60,6 +60,8 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var threads: Int
     /// Processes that made the last steps; nil where it was not said.
     public var ranks: Int?
+    /// Where the last steps were made; nil: on the CPU.
+    public var device: String?
 }
 
 /// Weights with their description in one safetensors file: `model` names as in PyTorch, `optimizer/` where training can go on.
@@ -149,7 +151,7 @@ public struct Checkpoint {
             case .uint8, nil: .u8
             }
         return try OutgoingTensor(name, type: type, shape: tensor.shape) { write in
-            let source = try tensor.detached().contiguous()
+            let source = try tensor.detached().to(.cpu).contiguous()
             try source.withBytes { try write(UnsafeRawBufferPointer($0)) }
         }
     }
@@ -164,7 +166,7 @@ extension Parameters {
         var digests: [Digest] = []
         for entry in entries {
             digests.append(Digest(of: Array(entry.name.utf8)))
-            try entry.tensor.detached().contiguous().withBytes {
+            try entry.tensor.detached().to(.cpu).contiguous().withBytes {
                 digests.append(Digest(of: UnsafeRawBufferPointer($0)))
             }
         }
@@ -175,12 +177,12 @@ extension Parameters {
 extension Tokenizer {
     /// A tokenizer from its checkpoint.
     /// - Throws: `ModelError` with code `weights` if it is none of a tokenizer.
-    public convenience init(_ checkpoint: Checkpoint, file: String) throws {
+    public convenience init(_ checkpoint: Checkpoint, file: String, on device: Device = .cpu) throws {
         guard checkpoint.description.kind == .tokenizer, let shape = checkpoint.description.tokenizer else {
             throw ModelError(
                 .weights, file: file, message: "is of a \(checkpoint.description.kind.rawValue), expected a tokenizer")
         }
-        try self.init(shape)
+        try self.init(shape, on: device)
         _ = try parameters.load(checkpoint.weights, file: file)
     }
 
@@ -193,13 +195,13 @@ extension Tokenizer {
 extension GenerativeModel {
     /// A model from its checkpoint.
     /// - Throws: `ModelError` with code `weights` if it is of something else.
-    public convenience init(_ checkpoint: Checkpoint, file: String) throws {
+    public convenience init(_ checkpoint: Checkpoint, file: String, on device: Device = .cpu) throws {
         guard checkpoint.description.kind == .generative, let shape = checkpoint.description.backbone else {
             throw ModelError(
                 .weights, file: file,
                 message: "is of a \(checkpoint.description.kind.rawValue), expected a generative model")
         }
-        try self.init(shape)
+        try self.init(shape, on: device)
         _ = try parameters.load(checkpoint.weights, file: file)
     }
 }

@@ -6,7 +6,7 @@ import Torch
 /// How fast models learn, draw and encode, with random weights and jets of realistic length.
 public struct ModelBenchmark: Encodable, Sendable {
     /// What is measured.
-    public struct Settings: Codable, Sendable {
+    public struct Settings: Sendable {
         /// Jets a step of training, and jets of generating and tokenising at once.
         public var batch = 256
         /// Jets that are computed at once in training.
@@ -18,6 +18,10 @@ public struct ModelBenchmark: Encodable, Sendable {
         public var rounds = 3
         /// Products in bfloat16.
         public var isHalf = false
+        /// Where the models are.
+        public var device = Device.cpu
+        /// What the device could do, in 10⁹ operations a second; nil: what plain products reach.
+        public var peakPerSecond: Double?
         /// The released sizes, or others.
         public var backbone = BackboneConfiguration()
         public var tokenizer = TokenizerConfiguration()
@@ -51,12 +55,20 @@ public struct ModelBenchmark: Encodable, Sendable {
 
     /// What was measured, each in the fastest of the rounds.
     public var rates: [Rate] = []
-    /// Products of matrices [1024, 256] x [256, 1024], in 10⁹ operations a second: the limit of the machine.
+    /// Products of matrices [1024, 256] x [256, 1024], on a GPU [8192, 8192] x [8192, 8192], in 10⁹ operations a second: the limit of the
+    /// machine.
     public var productsPerSecond: Double
-    /// Operations of training, in 10⁹ a second of processor time, counting real tokens only; nil if it was not measured.
+    /// Operations of training, in 10⁹ a second of processor time (on a GPU of time that passed), counting real tokens only; nil if it was not
+    /// measured.
     public var trainingPerSecond: Double?
+    /// The model's FLOP utilisation: its operations, as a part of what the device could do.
+    public var utilisation: Double?
     /// The largest resident memory of the process in bytes.
     public var peakBytes: Int
+    /// The most bytes that tensors took on a GPU; nil where it is not known.
+    public var devicePeakBytes: Int?
+    /// Where it was measured.
+    public var device: String
     /// The libraries and instructions that computed.
     public var kernels: String
 
@@ -68,7 +80,7 @@ public struct ModelBenchmark: Encodable, Sendable {
         self.settings = settings
         try Torch.seed(1)
         lengths = try Self.lengths(settings)
-        (productsPerSecond, peakBytes, kernels) = (0, 0, Torch.kernels)
+        (productsPerSecond, peakBytes, kernels, device) = (0, 0, Torch.kernels, settings.device.description)
         for work in works {
             switch work {
             case .training: try measureTraining()
@@ -77,16 +89,27 @@ public struct ModelBenchmark: Encodable, Sendable {
             }
         }
         peakBytes = Machine.peakMemory
-        let a = try Tensor.normal([1024, 256]), b = try Tensor.normal([256, 1024])
+        devicePeakBytes = try settings.device.peakMemory()
+        let (rows, inner) = settings.device.isGPU ? (8192, 8192) : (1024, 256)
+        let a = try Tensor.normal([rows, inner]).to(settings.device),
+            b = try Tensor.normal([inner, rows]).to(settings.device)
         let product = try fastest(.training, 20) {
-            try Torch.autocast(settings.isHalf) { for _ in 0..<20 { _ = try a.matmul(b) } }
+            try halved { for _ in 0..<20 { _ = try a.matmul(b) } }
             return 20
         }
-        productsPerSecond = 20 * 2 * 1024 * 1024 * 256 / product.processorSeconds / 1e9
+        productsPerSecond = 20 * 2 * Double(rows * rows * inner) / working(product) / 1e9
+        utilisation = trainingPerSecond.map { $0 / (settings.peakPerSecond ?? productsPerSecond) }
+    }
+
+    /// Seconds of the processor, or those that passed for a GPU.
+    private func working(_ rate: Rate) -> Double { settings.device.isGPU ? rate.seconds : rate.processorSeconds }
+
+    private func halved<Result>(_ body: () throws -> Result) throws -> Result {
+        try Torch.autocast(settings.isHalf, on: settings.device) { try body() }
     }
 
     private enum CodingKeys: String, CodingKey {
-        case rates, productsPerSecond, trainingPerSecond, peakBytes, kernels
+        case rates, productsPerSecond, trainingPerSecond, utilisation, peakBytes, devicePeakBytes, device, kernels
     }
 
     private func fastest(_ work: Work, _ jets: Int, _ body: () throws -> Int) throws -> Rate {
@@ -95,8 +118,10 @@ public struct ModelBenchmark: Encodable, Sendable {
         let clock = ContinuousClock()
         // The first round takes memory and fills caches.
         for round in 0...max(1, settings.rounds) {
+            try settings.device.synchronize()
             let begin = clock.now, used = Self.processorSeconds()
             best.rows = try body()
+            try settings.device.synchronize()
             guard round > 0 else { continue }
             best.seconds = min(best.seconds, (clock.now - begin) / .seconds(1))
             best.processorSeconds = min(best.processorSeconds, Self.processorSeconds() - used)
@@ -112,7 +137,7 @@ public struct ModelBenchmark: Encodable, Sendable {
     }
 
     private mutating func measureTraining() throws {
-        let model = try GenerativeModel(settings.backbone)
+        let model = try GenerativeModel(settings.backbone, on: settings.device)
         let optimizer = try Optimizer(.adamW(), model.parameters)
         let codes = Int64(settings.backbone.vocabulary - 2)
         let sequences = lengths.map { length in
@@ -121,14 +146,12 @@ public struct ModelBenchmark: Encodable, Sendable {
         let parts = try stride(from: 0, to: sequences.count, by: settings.part).map {
             try TokenBatch(
                 sequences: Array(sequences[$0..<min(sequences.count, $0 + settings.part)]),
-                length: settings.backbone.length)
+                length: settings.backbone.length, on: settings.device)
         }
         let rows = parts.reduce(0) { $0 + $1.jagged.rows }
         let rate = try fastest(.training, lengths.count) {
             for part in parts {
-                let loss = try Torch.autocast(settings.isHalf) {
-                    try model.weightedLoss(part, weight: 1 / Double(rows))
-                }
+                let loss = try halved { try model.weightedLoss(part, weight: 1 / Double(rows)) }
                 try loss.backward()
             }
             try optimizer.step(rate: 1e-4, clip: 5)
@@ -138,30 +161,30 @@ public struct ModelBenchmark: Encodable, Sendable {
         let width = Double(settings.backbone.width)
         let operations =
             24 * width * width * Double(settings.backbone.blocks) + 2 * width * Double(settings.backbone.vocabulary)
-        trainingPerSecond = 3 * operations * Double(rows) / rate.processorSeconds / 1e9
+        trainingPerSecond = 3 * operations * Double(rows) / working(rate) / 1e9
         rates.append(rate)
     }
 
     private mutating func measureGeneration() throws {
-        let model = try GenerativeModel(settings.backbone)
+        let model = try GenerativeModel(settings.backbone, on: settings.device)
         rates.append(
             try fastest(.generation, settings.batch) {
                 var options = GenerationOptions()
                 options.batch = settings.batch
-                return try Torch.autocast(settings.isHalf) {
+                return try halved {
                     try model.generate(jets: 0..<settings.batch, options: options).tokens.reduce(0) { $0 + $1.count }
                 }
             })
     }
 
     private mutating func measureTokenising() throws {
-        let tokenizer = try Tokenizer(settings.tokenizer)
+        let tokenizer = try Tokenizer(settings.tokenizer, on: settings.device)
         rates.append(
             try fastest(.tokenising, lengths.count) {
                 for start in stride(from: 0, to: lengths.count, by: settings.part) {
                     let jagged = Jagged(lengths: Array(lengths[start..<min(lengths.count, start + settings.part)]))
                     let x = try Tensor.normal([jagged.rows, settings.tokenizer.inputs])
-                    _ = try Torch.autocast(settings.isHalf) { try tokenizer.codes(of: x, jagged) }
+                    _ = try halved { try tokenizer.codes(of: x, jagged) }
                 }
                 return lengths.reduce(0, +)
             })

@@ -114,49 +114,71 @@ public final class Optimizer {
     /// - Returns: The norm of the gradients before they were clipped.
     /// - Throws: `ModelError` with code `training` if the norm is not finite; then nothing was moved.
     @discardableResult public func step(rate: Double, clip: Double?) throws -> Double {
-        let norm = try Tensor.clipGradients(parameters.map(\.tensor), most: clip)
+        let norm = try self.clip(clip)
+        try Self.check(norm: norm)
+        try move(rate: rate)
+        return norm
+    }
+
+    /// - Throws: `ModelError` with code `training` if a norm of gradients is not finite.
+    static func check(norm: Double) throws {
         guard norm.isFinite else {
             throw ModelError(
                 .training, message: "the gradients are not finite (norm \(norm))",
                 advice: "take a smaller learning rate, or float32")
         }
-        for entry in parameters {
-            guard try entry.tensor.gradient() != nil else { continue }
-            try move(entry, rate: frozen.contains { entry.name.hasPrefix($0) } ? 0 : rate)
-            try entry.tensor.clearGradient()
-        }
-        return norm
     }
 
-    private func move(_ entry: Parameters.Entry, rate: Double) throws {
-        var state = try states[entry.name] ?? fresh(entry)
-        state.step += 1
-        states[entry.name] = state
+    /// Clips all gradients together.
+    /// - Returns: The norm of the gradients before, which may be no number; a GPU is waited for.
+    func clip(_ most: Double?) throws -> Double { try Tensor.clipGradients(parameters.map(\.tensor), most: most) }
+
+    /// Moves all parameters that have a gradient, and forgets the gradients.
+    func move(rate: Double) throws {
+        // Those that made as many steps go together: on a GPU a call for each would take longer than its work.
+        var groups: [Group: [(tensor: Tensor, state: State)]] = [:]
+        for entry in parameters where try entry.tensor.gradient() != nil {
+            var state = try states[entry.name] ?? fresh(entry)
+            state.step += 1
+            states[entry.name] = state
+            let isFrozen = frozen.contains { entry.name.hasPrefix($0) }
+            groups[Group(step: state.step, isFrozen: isFrozen), default: []].append((entry.tensor, state))
+        }
+        for (group, members) in groups { try move(members, step: group.step, rate: group.isFrozen ? 0 : rate) }
+        for entry in parameters { try entry.tensor.clearGradient() }
+    }
+
+    private struct Group: Hashable {
+        let step: Int
+        let isFrozen: Bool
+    }
+
+    private func move(_ members: [(tensor: Tensor, state: State)], step: Int, rate: Double) throws {
         let settings = configuration, betas = (settings.betas[0], settings.betas[1])
+        let tensors = members.map(\.tensor), m = members.map(\.state.m), v = members.map(\.state.v)
         switch settings.kind {
         case .adamW:
-            try entry.tensor.adamWStep(
-                state.m, state.v, rate: rate, betas: betas, eps: settings.eps, decay: settings.decay, step: state.step)
+            try Tensor.adamWStep(
+                tensors, m, v, rate: rate, betas: betas, eps: settings.eps, decay: settings.decay, step: step)
         case .ranger:
-            guard let slow = state.slow else { return }
             let centralise =
                 switch settings.centralises {
                 case .nothing: 0
                 case .gradients: 1
                 case .updates: 2
                 }
-            try entry.tensor.rangerStep(
-                state.m, state.v, slow, rate: rate, betas: betas, eps: settings.eps, decay: settings.decay,
-                isDecoupled: settings.decayKind == .decoupled, alpha: settings.alpha, lookahead: settings.lookahead,
-                centralise: centralise, step: state.step)
+            try Tensor.rangerStep(
+                tensors, m, v, members.compactMap(\.state.slow), rate: rate, betas: betas, eps: settings.eps,
+                decay: settings.decay, isDecoupled: settings.decayKind == .decoupled, alpha: settings.alpha,
+                lookahead: settings.lookahead, centralise: centralise, step: step)
         }
     }
 
     private func fresh(_ entry: Parameters.Entry) throws -> State {
-        let shape = entry.tensor.shape
+        let shape = entry.tensor.shape, device = entry.tensor.device
         var slow: Tensor?
-        if configuration.kind == .ranger { slow = try Tensor.zeros(shape) }
-        return State(m: try .zeros(shape), v: try .zeros(shape), slow: slow)
+        if configuration.kind == .ranger { slow = try Tensor.zeros(shape, on: device) }
+        return State(m: try .zeros(shape, on: device), v: try .zeros(shape, on: device), slow: slow)
     }
 
     /// The names of its tensors in a checkpoint.

@@ -39,9 +39,9 @@ struct GenerativeTask: TrainingTask {
     private let configuration: TrainingConfiguration
     private let tokens: TokenOrigin
 
-    init(_ configuration: TrainingConfiguration) throws {
+    init(_ configuration: TrainingConfiguration, on device: Device) throws {
         self.configuration = configuration
-        model = try GenerativeModel(configuration.backbone)
+        model = try GenerativeModel(configuration.backbone, on: device)
         tokens = try TokenOrigin(configuration)
         var remarks = tokens.remarks
         if !configuration.from.isEmpty {
@@ -65,47 +65,47 @@ struct GenerativeTask: TrainingTask {
         return description
     }
 
-    private func parts(_ batch: Batch) throws -> (parts: [TokenBatch], empty: Int) {
+    func prepare(_ batch: Batch) throws -> PreparedBatch {
         let all = try TokenRows.sequences(batch, stop: configuration.backbone.stop).sequences
-        let parts = try stride(from: 0, to: all.count, by: configuration.part).map {
-            try TokenBatch(
-                sequences: Array(all[$0..<min(all.count, $0 + configuration.part)]),
-                length: configuration.backbone.length)
+        var prepared = PreparedBatch(empty: batch.rows - all.count)
+        for start in stride(from: 0, to: all.count, by: configuration.part) {
+            let part = try TokenBatch(
+                sequences: Array(all[start..<min(all.count, start + configuration.part)]),
+                length: configuration.backbone.length, on: parameters.device)
+            prepared.parts.append(
+                .init(inputs: part.inputs, targets: part.targets, jagged: part.jagged, bounds: part.bounds))
         }
-        return (parts, batch.rows - all.count)
+        return prepared
     }
 
-    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome {
-        let (parts, empty) = try parts(batch)
-        let countsPadding = configuration.positions.countsPadding
-        let own = parts.reduce(0) { $0 + (countsPadding ? $1.jagged.jets : $1.jagged.rows) }
-        let all = try step.world.sum([Double(own)])[0]
-        var sum = BatchOutcome()
-        sum.empty = empty
-        for (number, part) in parts.enumerated() {
-            let weight = Double(countsPadding ? part.jagged.jets : part.jagged.rows)
-            let loss = try Torch.autocast(configuration.precision == .bfloat16) {
-                try model.loss(part, positions: configuration.positions, dropout: configuration.backbone.dropout)
+    /// What a part counts for.
+    private func weight(_ part: PreparedBatch.Part) -> Double {
+        Double(configuration.positions.countsPadding ? part.jagged.jets : part.jagged.rows)
+    }
+
+    private func loss(_ part: PreparedBatch.Part, dropout: Double = 0) throws -> Tensor {
+        let tokens = TokenBatch(
+            inputs: part.inputs, targets: part.targets ?? part.inputs, jagged: part.jagged, bounds: part.bounds)
+        return try model.loss(tokens, positions: configuration.positions, dropout: dropout)
+    }
+
+    func learn(_ batch: PreparedBatch, _ step: TrainingStep) throws -> PendingOutcome {
+        let all = try step.world.sum([batch.parts.reduce(0) { $0 + weight($1) }])[0]
+        var sum = PendingOutcome(empty: batch.empty)
+        for (number, part) in batch.parts.enumerated() {
+            let loss = try Torch.autocast(configuration.precision == .bfloat16, on: parameters.device) {
+                try self.loss(part, dropout: configuration.backbone.dropout)
             }
-            if number == parts.count - 1 { try step.world.beginLastPass() }
-            try loss.affine(weight / all).backward()
-            sum.add(
-                BatchOutcome(loss: try loss.item(), weight: weight, jets: part.jagged.jets, rows: part.jagged.rows))
+            if number == batch.parts.count - 1 { try step.world.beginLastPass() }
+            try loss.affine(weight(part) / all).backward()
+            try sum.add(loss: loss, weight: weight(part), part.jagged)
         }
         return sum
     }
 
-    func judge(_ batch: Batch) throws -> BatchOutcome {
-        let (parts, empty) = try parts(batch)
-        var sum = BatchOutcome()
-        sum.empty = empty
-        for part in parts {
-            let loss = try model.loss(part, positions: configuration.positions)
-            let weight = configuration.positions.countsPadding ? part.jagged.jets : part.jagged.rows
-            sum.add(
-                BatchOutcome(
-                    loss: try loss.item(), weight: Double(weight), jets: part.jagged.jets, rows: part.jagged.rows))
-        }
+    func judge(_ batch: PreparedBatch) throws -> PendingOutcome {
+        var sum = PendingOutcome(empty: batch.empty)
+        for part in batch.parts { try sum.add(loss: try loss(part), weight: weight(part), part.jagged) }
         return sum
     }
 }
@@ -116,9 +116,10 @@ struct ClassificationTask: TrainingTask {
     private let configuration: TrainingConfiguration
     private let tokens: TokenOrigin
 
-    init(_ configuration: TrainingConfiguration) throws {
+    init(_ configuration: TrainingConfiguration, on device: Device) throws {
         self.configuration = configuration
-        model = try Classifier(configuration.backbone, head: configuration.head, classes: configuration.classes)
+        model = try Classifier(
+            configuration.backbone, head: configuration.head, classes: configuration.classes, on: device)
         tokens = try TokenOrigin(configuration)
         guard !configuration.from.isEmpty else {
             remarks = tokens.remarks
@@ -150,36 +151,40 @@ struct ClassificationTask: TrainingTask {
         return description
     }
 
-    /// - Parameter step: The step that learns from it; nil if none does.
-    private func run(_ batch: Batch, _ step: TrainingStep?) throws -> BatchOutcome {
-        let learns = step != nil
+    func prepare(_ batch: Batch) throws -> PreparedBatch {
         let (all, jets) = try TokenRows.sequences(batch, stop: configuration.backbone.stop)
-        let labels = try labels(batch, jets), length = configuration.backbone.length
-        let count = try step?.world.sum([Double(all.count)])[0] ?? 0
-        var sum = BatchOutcome()
-        sum.empty = batch.rows - all.count
+        let labels = try labels(batch, jets), length = configuration.backbone.length, device = parameters.device
+        var prepared = PreparedBatch(empty: batch.rows - all.count)
         for start in stride(from: 0, to: all.count, by: configuration.part) {
             let part = start..<min(all.count, start + configuration.part)
-            let sequences = all[part].map { $0.prefix(length) }
-            let jagged = Jagged(lengths: sequences.map(\.count)), own = Array(labels[part])
-            let tokens = try Tensor.of(sequences.flatMap { $0 }), targets = try Tensor.of(own)
-            let logits = try Torch.autocast(learns && configuration.precision == .bfloat16) {
-                try model.logits(tokens, jagged, dropout: learns ? configuration.backbone.dropout : 0)
+            let sequences = all[part].map { Array($0.prefix(length)) }
+            prepared.parts.append(
+                .init(
+                    inputs: try Tensor.of(sequences.flatMap { $0 }, on: device),
+                    targets: try Tensor.of(Array(labels[part]), on: device),
+                    jagged: Jagged(lengths: sequences.map(\.count)), bounds: TokenBatch.bounds(sequences)))
+        }
+        return prepared
+    }
+
+    /// - Parameter step: The step that learns from it; nil if none does.
+    private func run(_ batch: PreparedBatch, _ step: TrainingStep?) throws -> PendingOutcome {
+        let learns = step != nil, count = try step?.world.sum([Double(batch.jets)])[0] ?? 0
+        var sum = PendingOutcome(empty: batch.empty)
+        for (number, part) in batch.parts.enumerated() {
+            guard let targets = part.targets else { continue }
+            let logits = try Torch.autocast(learns && configuration.precision == .bfloat16, on: parameters.device) {
+                try model.logits(
+                    part.inputs, part.jagged, dropout: learns ? configuration.backbone.dropout : 0, bounds: part.bounds)
             }.to(.float32)
-            let loss = try logits.crossEntropy(targets)
+            let loss = try logits.crossEntropy(targets), jets = Double(part.jagged.jets)
             if let step {
-                if part.upperBound == all.count { try step.world.beginLastPass() }
-                try loss.affine(Double(part.count) / count).backward()
+                if number == batch.parts.count - 1 { try step.world.beginLastPass() }
+                try loss.affine(jets / count).backward()
             }
-            let values = try logits.floats(), classes = configuration.classes
-            let right = own.indices.count { jet in
-                let line = values[jet * classes..<(jet + 1) * classes]
-                return line.indices.max { line[$0] < line[$1] }.map { Int64($0 - line.startIndex) } == own[jet]
-            }
-            sum.add(
-                BatchOutcome(
-                    loss: try loss.item(), weight: Double(part.count),
-                    parts: ["accuracy": Double(right) / Double(part.count)], jets: part.count, rows: jagged.rows))
+            try sum.add(
+                loss: loss, weight: jets, part.jagged,
+                shares: [("accuracy", try logits.detached().hits(targets), 1 / jets)])
         }
         return sum
     }
@@ -212,6 +217,6 @@ struct ClassificationTask: TrainingTask {
         }
     }
 
-    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome { try run(batch, step) }
-    func judge(_ batch: Batch) throws -> BatchOutcome { try run(batch, nil) }
+    func learn(_ batch: PreparedBatch, _ step: TrainingStep) throws -> PendingOutcome { try run(batch, step) }
+    func judge(_ batch: PreparedBatch) throws -> PendingOutcome { try run(batch, nil) }
 }

@@ -7,7 +7,7 @@ struct TokenizerTask: TrainingTask {
     private let tokenizer: Tokenizer
     private let configuration: TrainingConfiguration
 
-    init(_ configuration: TrainingConfiguration) throws {
+    init(_ configuration: TrainingConfiguration, on device: Device) throws {
         self.configuration = configuration
         guard configuration.features.features.count == configuration.tokenizer.inputs else {
             throw ModelError(
@@ -16,7 +16,7 @@ struct TokenizerTask: TrainingTask {
                     "are \(configuration.tokenizer.inputs), but there are \(configuration.features.features.count) features"
             )
         }
-        tokenizer = try Tokenizer(configuration.tokenizer)
+        tokenizer = try Tokenizer(configuration.tokenizer, on: device)
         var remarks: [String] = []
         if !configuration.from.isEmpty {
             let report = try tokenizer.parameters.load(
@@ -51,67 +51,68 @@ struct TokenizerTask: TrainingTask {
         return description
     }
 
-    private func inputs(_ batch: Batch, _ ranges: ArraySlice<Range<Int>>) throws -> (x: Tensor, jagged: Jagged) {
-        let width = configuration.tokenizer.inputs
-        let jagged = Jagged(lengths: ranges.map(\.count))
-        // Jets without constituents have no rows, so those of the others lie together.
-        let first = ranges.first?.lowerBound ?? 0
-        let values = UnsafeRawBufferPointer(
-            UnsafeBufferPointer(rebasing: batch.features[first * width..<(first + jagged.rows) * width]))
-        return (try Tensor.copy(values, [jagged.rows, width], .float32), jagged)
-    }
-
-    private func outcome(_ loss: TokenizerLoss, _ jagged: Jagged, weight: Double) throws -> BatchOutcome {
-        BatchOutcome(
-            loss: try loss.total.item(), weight: weight,
-            parts: ["reconstruction": try loss.reconstruction.item(), "codebook": try loss.codebook.item()],
-            jets: jagged.jets, rows: jagged.rows)
-    }
-
-    func learn(_ batch: Batch, _ step: TrainingStep) throws -> BatchOutcome {
+    func prepare(_ batch: Batch) throws -> PreparedBatch {
         let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
-        let countsPadding = configuration.positions.countsPadding
-        let all = try step.world.sum([Double(countsPadding ? parts.ranges.count : parts.rows)])[0]
-        var sum = BatchOutcome(), latents: [Tensor] = [], codes: [Tensor] = []
-        sum.empty = parts.empty
+        let width = configuration.tokenizer.inputs
+        var prepared = PreparedBatch(empty: parts.empty)
         for part in parts.parts {
-            let (x, jagged) = try inputs(batch, parts.ranges[part])
-            let loss = try Torch.autocast(configuration.precision == .bfloat16) {
-                try tokenizer.loss(
-                    x, jagged, positions: configuration.positions, padLength: configuration.features.padLength,
-                    dropout: configuration.tokenizer.dropout)
+            let ranges = parts.ranges[part], jagged = Jagged(lengths: ranges.map(\.count))
+            // Jets without constituents have no rows, so those of the others lie together.
+            let first = ranges.first?.lowerBound ?? 0
+            let values = UnsafeRawBufferPointer(
+                UnsafeBufferPointer(rebasing: batch.features[first * width..<(first + jagged.rows) * width]))
+            let x = try Tensor.copy(values, [jagged.rows, width], .float32, on: parameters.device)
+            prepared.parts.append(.init(inputs: x, jagged: jagged))
+        }
+        return prepared
+    }
+
+    /// What a part counts for.
+    private func weight(_ part: PreparedBatch.Part) -> Double {
+        Double(configuration.positions.countsPadding ? part.jagged.jets : part.jagged.rows)
+    }
+
+    private func loss(_ part: PreparedBatch.Part, dropout: Double = 0) throws -> TokenizerLoss {
+        try tokenizer.loss(
+            part.inputs, part.jagged, positions: configuration.positions, padLength: configuration.features.padLength,
+            dropout: dropout)
+    }
+
+    private func add(_ loss: TokenizerLoss, _ part: PreparedBatch.Part, to sum: inout PendingOutcome) throws {
+        try sum.add(
+            loss: loss.total, weight: weight(part), part.jagged,
+            shares: [("reconstruction", loss.reconstruction, 1), ("codebook", loss.codebook, 1)])
+    }
+
+    func learn(_ batch: PreparedBatch, _ step: TrainingStep) throws -> PendingOutcome {
+        let all = try step.world.sum([batch.parts.reduce(0) { $0 + weight($1) }])[0], device = parameters.device
+        var sum = PendingOutcome(empty: batch.empty), latents: [Tensor] = [], codes: [Tensor] = []
+        for (number, part) in batch.parts.enumerated() {
+            let loss = try Torch.autocast(configuration.precision == .bfloat16, on: device) {
+                try self.loss(part, dropout: configuration.tokenizer.dropout)
             }
-            let weight = Double(countsPadding ? jagged.jets : jagged.rows)
-            if part.upperBound == parts.ranges.count { try step.world.beginLastPass() }
-            try loss.total.affine(weight / all).backward()
-            sum.add(try outcome(loss, jagged, weight: weight))
+            if number == batch.parts.count - 1 { try step.world.beginLastPass() }
+            try loss.total.affine(weight(part) / all).backward()
+            try add(loss, part, to: &sum)
             latents.append(try loss.latents.detached())
             codes.append(loss.index)
         }
         guard all > 0 else { return sum }
         if latents.isEmpty {
-            latents = [try Tensor.zeros([0, configuration.tokenizer.latent])]
-            codes = [try Tensor.zeros([0], .int64)]
+            latents = [try Tensor.zeros([0, configuration.tokenizer.latent], on: device)]
+            codes = [try Tensor.zeros([0], .int64, on: device)]
         }
         try Torch.seed(step.commonSeed)
         try tokenizer.keepUp(
-            latents: Tensor.cat(latents), codes: Tensor.cat(codes), Jagged(lengths: parts.ranges.map(\.count)),
-            positions: configuration.positions, padLength: configuration.features.padLength, world: step.world)
+            latents: Tensor.cat(latents), codes: Tensor.cat(codes),
+            Jagged(lengths: batch.parts.flatMap(\.jagged.lengths)), positions: configuration.positions,
+            padLength: configuration.features.padLength, world: step.world)
         return sum
     }
 
-    func judge(_ batch: Batch) throws -> BatchOutcome {
-        let parts = BatchParts(offsets: batch.featureOffsets, size: configuration.part)
-        var sum = BatchOutcome()
-        sum.empty = parts.empty
-        for part in parts.parts {
-            let (x, jagged) = try inputs(batch, parts.ranges[part])
-            let loss = try tokenizer.loss(
-                x, jagged, positions: configuration.positions, padLength: configuration.features.padLength)
-            sum.add(
-                try outcome(
-                    loss, jagged, weight: Double(configuration.positions.countsPadding ? jagged.jets : jagged.rows)))
-        }
+    func judge(_ batch: PreparedBatch) throws -> PendingOutcome {
+        var sum = PendingOutcome(empty: batch.empty)
+        for part in batch.parts { try add(try loss(part), part, to: &sum) }
         return sum
     }
 }

@@ -50,12 +50,16 @@ public final class Trainer {
         public var stalled: Double
         public var reducing: Double
         public var waiting: Double
+        /// Where it was trained, and the most bytes that tensors took on a GPU; nil where it is not known.
+        public var device: String
+        public var devicePeakBytes: Int?
     }
 
     private let configuration: TrainingConfiguration
     private let run: RunDirectory
     private let threads: Int
     private let world: World
+    private let device: Device
     private let task: any TrainingTask
     private let optimizer: Optimizer
     private let loader: Loader
@@ -75,25 +79,29 @@ public final class Trainer {
     /// Prepares a run, or finds out where to go on.
     /// - Parameters:
     ///   - threads: Of libtorch; the loader has one more.
+    ///   - device: Where the model is, and all that is computed of it.
     ///   - world: The processes that train together.
     ///   - remark: Is told what should be known.
     /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins.
     public init(
-        _ configuration: TrainingConfiguration, directory: String, threads: Int, world: World = .single,
+        _ configuration: TrainingConfiguration, directory: String, threads: Int, on device: Device = .cpu,
+        world: World = .single,
         remark: @escaping (String) -> Void = { _ in }
     ) throws {
         self.remark = remark
         self.configuration = configuration
         self.threads = threads
         self.world = world
+        self.device = device
+        try Self.check(device, world)
         run = try RunDirectory(directory, isMade: world.isFirst)
         try Torch.setThreads(threads)
         try Torch.seed(configuration.seed)
         task =
             switch configuration.task {
-            case .tokenizer: try TokenizerTask(configuration)
-            case .pretrain: try GenerativeTask(configuration)
-            case .classify: try ClassificationTask(configuration)
+            case .tokenizer: try TokenizerTask(configuration, on: device)
+            case .pretrain: try GenerativeTask(configuration, on: device)
+            case .classify: try ClassificationTask(configuration, on: device)
             }
         optimizer = try Optimizer(
             configuration.optimizer, task.parameters, frozen: configuration.freezesBackbone ? ["module."] : [])
@@ -111,7 +119,8 @@ public final class Trainer {
         validation = hasSplit ? try Self.loader(judged, configuration, task.contents, world, isTraining: false) : nil
         epochSteps = configuration.epochSteps > 0 ? configuration.epochSteps : max(1, loader.stepsPerEpoch)
         state = TrainingState(
-            loader: loader.state(epoch: 0), configuration: configuration, threads: threads, ranks: world.size)
+            loader: loader.state(epoch: 0), configuration: configuration, threads: threads, ranks: world.size,
+            device: device.description)
         if validation == nil { remark("no dataset has the split \(judged.split ?? ""): nothing is validated") }
         if let checkpoint = try Checkpoint.shared(world.isFirst ? run.resumable() : nil, in: world) {
             try goOn(checkpoint)
@@ -122,6 +131,16 @@ public final class Trainer {
         }
         if world.isFirst { try run.trimMetrics(to: state.step) }
         try world.watch(task.parameters)
+    }
+
+    /// - Throws: `TorchError` if the device is not there; `ModelError` with code `ranks` if processes cannot work together on it.
+    private static func check(_ device: Device, _ world: World) throws {
+        try device.check()
+        guard device.isGPU, world.size > 1 else { return }
+        throw ModelError(
+            .ranks,
+            message: "\(world.size) processes were to train on GPUs, but they exchange gradients over Gloo, on the CPU",
+            advice: "train on one GPU by one process, or by several processes with --device cpu")
     }
 
     private static func loader(
@@ -175,6 +194,29 @@ public final class Trainer {
             )
         }
         state.ranks = world.size
+        let old = before.device ?? Device.cpu.description
+        if old != device.description {
+            remark("the run was on \(old) and is on \(device) now: its numbers will differ in their last bits")
+        }
+        state.device = device.description
+    }
+
+    /// A batch on the device, and where the loader is behind it.
+    private struct Fetched {
+        let batch: PreparedBatch
+        let loader: LoaderState
+    }
+
+    private func fetch(_ batches: BatchIterator) throws -> Fetched? {
+        let waited = batches.counters.stalled
+        guard let batch = try batches.next() else { return nil }
+        stalled += batches.counters.stalled - waited
+        return Fetched(batch: try task.prepare(batch), loader: batches.state)
+    }
+
+    /// Whether training is over when so many steps are done.
+    private func isOver(_ step: Int) -> Bool {
+        step >= configuration.steps || step / epochSteps >= configuration.epochs
     }
 
     /// Trains to the end.
@@ -186,14 +228,15 @@ public final class Trainer {
         // A run that has ended so is not gone on with.
         if configuration.patience > 0, state.waited >= configuration.patience { return outcome(.patience) }
         let clock = ContinuousClock(), begin = clock.now
-        while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
+        while !isOver(state.step) {
             let batches = try loader.batches(from: state.loader)
-            while state.step < configuration.steps, state.step / epochSteps < configuration.epochs {
-                let waited = batches.counters.stalled
-                guard let batch = try batches.next() else { break }
-                stalled += batches.counters.stalled - waited
-                let (outcome, isStopping) = try step(batch)
-                state.loader = batches.state
+            var next = Result { try fetch(batches) }
+            while !isOver(state.step), let current = try next.get() {
+                let (outcome, isStopping) = try step(current.batch) {
+                    // What is wrong with the next batch is said in its turn, when this step is done and saved.
+                    if !isOver(state.step + 1) { next = Result { try fetch(batches) } }
+                }
+                state.loader = current.loader
                 rows += Double(outcome.rows)
                 elapsed = (clock.now - begin) / .seconds(1)
                 progress(
@@ -230,15 +273,22 @@ public final class Trainer {
             reason: reason, steps: state.step, best: state.best, bestStep: state.bestStep,
             parameters: task.parameters.count, rowsPerSecond: rows / max(elapsed, 1e-9),
             stalled: stalled / max(elapsed, 1e-9), reducing: world.waitedForGradients / max(elapsed, 1e-9),
-            waiting: world.waited / max(elapsed, 1e-9))
+            waiting: world.waited / max(elapsed, 1e-9), device: device.description,
+            devicePeakBytes: (try? device.peakMemory()) ?? nil)
     }
 
+    /// - Parameter meanwhile: Is done while a GPU computes.
     /// - Returns: Also whether any process was asked to stop.
-    private func step(_ batch: Batch) throws -> (outcome: BatchOutcome, isStopping: Bool) {
+    private func step(
+        _ batch: PreparedBatch, meanwhile: () -> Void
+    ) throws -> (outcome: BatchOutcome, isStopping: Bool) {
         let step = TrainingStep(number: state.step, seed: configuration.seed, world: world)
         try Torch.seed(step.ownSeed)
-        let own = try task.learn(batch, step)
+        let learned = try task.learn(batch, step)
         try world.sumGradients()
+        meanwhile()
+        // Here a GPU is waited for; what it made of the loss is there then too.
+        let norm = try optimizer.clip(configuration.clip > 0 ? configuration.clip : nil), own = try learned.read()
         let (outcome, isStopping) = try own.together(in: world, parts: task.partNames, isStopping: isInterrupted())
         guard outcome.loss.isFinite else {
             throw ModelError(
@@ -247,7 +297,8 @@ public final class Trainer {
         }
         try follow(outcome)
         let rate = configuration.schedule.rate(epoch: state.step / epochSteps, base: configuration.optimizer.rate)
-        let norm = try optimizer.step(rate: rate, clip: configuration.clip > 0 ? configuration.clip : nil)
+        try Optimizer.check(norm: norm)
+        try optimizer.move(rate: rate)
         state.step += 1
         if world.isFirst, state.step % configuration.logSteps == 0 || state.step == 1 {
             var line: [String: JSONValue] = [
@@ -287,7 +338,14 @@ public final class Trainer {
         var sum = BatchOutcome()
         try Torch.withoutGradients {
             let batches = try validation.batches(epoch: 0)
-            while let batch = try batches.next() { sum.add(try task.judge(batch)) }
+            // While a GPU judges a batch, the next one is made ready.
+            var pending: PendingOutcome?
+            while let batch = try batches.next() {
+                let judged = try task.judge(task.prepare(batch))
+                if let before = pending { sum.add(try before.read()) }
+                pending = judged
+            }
+            if let last = pending { sum.add(try last.read()) }
         }
         sum = try sum.together(in: world, parts: task.partNames).outcome
         var line: [String: JSONValue] = [

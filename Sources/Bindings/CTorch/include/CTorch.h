@@ -22,18 +22,29 @@ const char *ct_version(void);
 int ct_seed(uint64_t seed);
 int ct_set_threads(int threads);                // of libtorch's own loops, and of OpenBLAS where it is found
 int ct_threads(void);
-int ct_cuda_devices(void);
 const char *ct_kernels(void);                   // which libraries multiply, with which instructions
 int ct_grad_mode(int on);                       // of this thread; returns the old value
-int ct_autocast_bf16(int on);                   // of this thread; returns the old value
+int ct_autocast_bf16(int on, int device);       // of this thread, for devices of this kind; returns the old value
 void ct_keep_freed_memory(void);                // large tensors come from memory that was used before, not from the system
 
-// Making, freeing.
-int ct_full(const int64_t *shape, size_t rank, int dtype, double value, ct_tensor *out);
+// Devices (Devices.cpp): the CPU, or GPUs from 0 on.
+enum { CT_CPU = -1 };
+int ct_cuda_devices(void);
+int ct_check_device(int device);                // fails with what there is where the device is not
+int ct_synchronize(int device);                 // waits until it has done all that it was given
+int ct_peak_memory(int device, int64_t *bytes); // of tensors on a GPU; -1 where the library does not tell
+// For tests, of this thread; both return the old value. Tensors of the CPU go through the operations that are meant for GPUs too; another
+// c10::DeviceType stands for GPUs, or none (-1).
+int ct_prefer_generic(int on);
+int ct_take_for_gpus(int type);
+
+// Making, freeing. Random numbers come from the CPU's generator, so that they are the same whatever the device.
+int ct_full(const int64_t *shape, size_t rank, int dtype, double value, int device, ct_tensor *out);
 int ct_uniform(const int64_t *shape, size_t rank, double low, double high, ct_tensor *out);
 int ct_normal(const int64_t *shape, size_t rank, double mean, double deviation, ct_tensor *out);
 int ct_permutation(int64_t count, ct_tensor *out);
-int ct_copy(const void *data, const int64_t *shape, size_t rank, int dtype, ct_tensor *out);
+// A copy, which does not wait for the device.
+int ct_copy(const void *data, const int64_t *shape, size_t rank, int dtype, int device, ct_tensor *out);
 // Borrows `data`. `release(context)` runs when the last user is done, on any thread.
 int ct_borrow(void *data, const int64_t *shape, size_t rank, int dtype, void (*release)(void *), void *context, ct_tensor *out);
 int ct_alias(ct_tensor t, ct_tensor *out);      // a second reference to the same tensor
@@ -43,12 +54,13 @@ void ct_free(ct_tensor t);
 int ct_rank(ct_tensor t);
 void ct_shape(ct_tensor t, int64_t *dims);      // room for ct_rank numbers
 int ct_dtype(ct_tensor t);
+int ct_device(ct_tensor t);
 int ct_data(ct_tensor t, void **data, size_t *bytes);  // of contiguous tensors of the CPU
 int ct_item(ct_tensor t, double *out);
 
 // Operations, named as in PyTorch.
 int ct_to(ct_tensor t, int dtype, ct_tensor *out);
-int ct_to_device(ct_tensor t, const char *device, ct_tensor *out);
+int ct_to_device(ct_tensor t, int device, ct_tensor *out);  // does not wait where it goes to one
 int ct_contiguous(ct_tensor t, ct_tensor *out);
 int ct_clone(ct_tensor t, ct_tensor *out);
 int ct_detach(ct_tensor t, ct_tensor *out);
@@ -75,6 +87,7 @@ int ct_log_softmax(ct_tensor t, ct_tensor *out);  // over the last axis
 int ct_sum(ct_tensor t, ct_tensor *out);          // over everything
 int ct_sum_dim(ct_tensor t, int64_t dim, ct_tensor *out);
 int ct_cross_entropy(ct_tensor logits, ct_tensor targets, ct_tensor *out);  // mean over rows
+int ct_hits(ct_tensor logits, ct_tensor targets, ct_tensor *out);           // rows whose largest number is at the target, float32
 int ct_copy_(ct_tensor t, ct_tensor from);
 int ct_fill_(ct_tensor t, double value);
 int ct_index_copy_(ct_tensor t, ct_tensor index, ct_tensor rows);  // along the first axis
@@ -87,7 +100,8 @@ int ct_index_copy_(ct_tensor t, ct_tensor index, ct_tensor rows);  // along the 
 int ct_jagged_attention(ct_tensor q, ct_tensor k, ct_tensor v, const int64_t *offsets, size_t jets, const int64_t *visible, int heads,
                         int causal, int uniform, double dropout, ct_tensor *out);
 // The sum over rows of weight[row] times the cross entropy of softmax(x weight' + bias) against targets, without logits of all rows at once.
-int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, ct_tensor *out);
+// `checked`: the targets are known to be within the vocabulary; else they are waited for and looked at.
+int ct_linear_cross_entropy(ct_tensor x, ct_tensor weight, ct_tensor bias, ct_tensor targets, ct_tensor row_weights, int checked, ct_tensor *out);
 // For each row the lowest index of the nearest of the codes [codes, width], and its squared distance.
 int ct_nearest(ct_tensor rows, ct_tensor codes, ct_tensor *index, ct_tensor *distance);
 // The sum of the rows of each jet.
@@ -109,15 +123,16 @@ int ct_grad(ct_tensor t, ct_tensor *out);   // *out = NULL where there is none
 int ct_clear_grad(ct_tensor t);             // set to none, not to zeros
 // The L2 norm of all gradients together; where it is above `most`, they are scaled by most / (norm + 1e-6). most <= 0: none is.
 int ct_clip_grad_norm(const ct_tensor *parameters, size_t count, double most, double *norm);
-// A step of AdamW as PyTorch does it; parameters without gradient are left alone.
-int ct_adamw(ct_tensor p, ct_tensor m, ct_tensor v, double rate, double beta1, double beta2, double eps, double decay, int64_t step);
+// A step of AdamW as PyTorch does it, of parameters that made as many; those without gradient are left alone.
+int ct_adamw(const ct_tensor *p, const ct_tensor *m, const ct_tensor *v, size_t count, double rate, double beta1, double beta2, double eps,
+             double decay, int64_t step);
 typedef struct {
     double rate, beta1, beta2, eps, decay, alpha;
     int64_t lookahead, step;
     int centralise;  // 0: not; 1: gradients; 2: updates, behind weight decay
     int decoupled;   // weight decay before the update and not times the step factor
 } ct_ranger_options;
-int ct_ranger(ct_tensor p, ct_tensor m, ct_tensor v, ct_tensor slow, ct_ranger_options options);
+int ct_ranger(const ct_tensor *p, const ct_tensor *m, const ct_tensor *v, const ct_tensor *slow, size_t count, ct_ranger_options options);
 
 // Processes that work together (Collective.cpp). Everything that is started must be seen done before its tensors are read.
 
