@@ -214,4 +214,31 @@ def test_the_benchmark_runs():
     found = result("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--json")
     assert [rate["work"] for rate in found["rates"]] == ["training", "generation", "tokenising"]
     assert all(rate["jetsPerSecond"] > 0 and rate["rows"] > 0 for rate in found["rates"])
-    assert 0 < found["trainingPerSecond"] < found["productsPerSecond"] and "OpenBLAS" in found["kernels"]
+    assert 0 < found["trainingPerSecond"] < found["productsPerSecond"] and found["device"] == "cpu"
+    assert 0 < found["utilisation"] < 1 and ("OpenBLAS" in found["kernels"] or "MKL" in found["kernels"])
+    half = result("bench", "--batch", "4", "--rounds", "1", "--mean-length", "8", "--only", "training", "--peak", "0.5", "--json")
+    assert half["utilisation"] == pytest.approx(half["trainingPerSecond"] / 500)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bench"], ["pretrain", "no.json", "--run", "RUN"], ["finetune", "no.json", "--run", "RUN", "--from", "scratch"],
+        ["tokenizer", "train", "no.json", "--run", "RUN"], ["tokenizer", "evaluate", "no", "no"], ["tokenize", "no", "no", "RUN"],
+        ["generate", "no", "--tokenizer", "no", "--jets", "1", "RUN"],
+        ["evaluate", "no", "--reference", "no", "--tokenizer", "no", "--into", "RUN"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_device_that_is_not_there_is_refused_before_anything_else(tmp_path, arguments):
+    arguments = [str(tmp_path / "run") if word == "RUN" else word for word in arguments]
+    text = omnijet(*arguments, "--device", "cuda:99", status=1)
+    assert "cuda:99 is not there; there is cpu" in text and not (tmp_path / "run").exists()
+
+
+def test_a_launcher_s_number_chooses_the_gpu(tmp_path):
+    for name in "LOCAL_RANK", "SLURM_LOCALID":
+        text = omnijet("bench", "--device", "cuda", status=1, env={**os.environ, name: "98"})
+        assert "cuda:98 is not there" in text
+    assert "cuda:97 is not there" in omnijet("bench", "--device", "cuda:97", status=1, env={**os.environ, "LOCAL_RANK": "1"})
+    omnijet("bench", "--device", "gpu", status=64)

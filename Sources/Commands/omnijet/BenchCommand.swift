@@ -28,18 +28,25 @@ struct BenchCommand: ParsableCommand {
     var bfloat16 = false
     @Option(help: "Only this: training, generation or tokenising.")
     var only: ModelBenchmark.Work?
+    @OptionGroup var place: DeviceArguments
+    @Option(
+        help:
+            "What the device could do, in TFLOP/s, for the share of it that is used; default: measured by plain products."
+    )
+    var peak: Double?
     @Flag(help: "Print the result as JSON.")
     var json = false
 
     func run() throws {
-        guard batch > 0, part > 0, meanLength > 0, rounds > 0, threads > 0 else {
+        guard batch > 0, part > 0, meanLength > 0, rounds > 0, threads > 0, peak.map({ $0 > 0 }) ?? true else {
             throw ValidationError("numbers are positive")
         }
+        let device = try place.resolved()
         try Machinery.check()
         try Torch.setThreads(threads)
         var settings = ModelBenchmark.Settings()
         (settings.batch, settings.part, settings.meanLength, settings.rounds) = (batch, part, meanLength, rounds)
-        settings.isHalf = bfloat16
+        (settings.isHalf, settings.device, settings.peakPerSecond) = (bfloat16, device, peak.map { $0 * 1000 })
         let found = try ModelBenchmark(settings, only.map { [$0] } ?? ModelBenchmark.Work.allCases)
         if json {
             print(try CanonicalJSON.text(found))
@@ -60,9 +67,13 @@ struct BenchCommand: ParsableCommand {
         if let training = found.trainingPerSecond {
             Page.line(
                 "training: \(Format.five(training)) GFLOP/s of \(Format.five(found.productsPerSecond)) in plain products"
+                    + (found.utilisation.map { ", \(Format.percent($0)) of \(peak == nil ? "these" : "the peak")" }
+                        ?? "")
             )
         }
-        Page.line("computed by \(found.kernels); at most \(Format.bytes(found.peakBytes)) of memory")
+        let computed = device.isGPU ? found.device : found.kernels
+        let memory = found.devicePeakBytes.map { ", and \(Format.bytes($0)) on the device" } ?? ""
+        Page.line("computed by \(computed); at most \(Format.bytes(found.peakBytes)) of memory\(memory)")
     }
 }
 

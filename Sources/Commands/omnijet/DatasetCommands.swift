@@ -26,12 +26,14 @@ struct TokenizeCommand: ParsableCommand {
     var output: String
     @Option(help: "Threads of libtorch.")
     var threads = 1
+    @OptionGroup var place: DeviceArguments
     @Flag(name: .shortAndLong, help: "No progress.")
     var quiet = false
 
     func run() throws {
+        let device = try place.resolved()
         try Torch.setThreads(threads)
-        let (tokenizer, features) = try Weights.tokenizer(tokenizer)
+        let (tokenizer, features) = try Weights.tokenizer(tokenizer, on: device)
         var writer = TokenDatasetWriter(dataset: dataset, output: output, tokenizer: tokenizer, features: features)
         let progress = Progress("tokenising", unit: "jets", quiet: quiet)
         writer.progress = { progress.show($0, of: $1) }
@@ -85,6 +87,7 @@ struct GenerateCommand: ParsableCommand {
     var batch = 256
     @Option(help: "Threads of libtorch.")
     var threads = 1
+    @OptionGroup var place: DeviceArguments
     @Flag(name: .shortAndLong, help: "No progress.")
     var quiet = false
 
@@ -93,10 +96,12 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
+        let device = try place.resolved()
         try Machinery.check()
         try Torch.setThreads(threads)
-        let (decoder, features) = try Weights.tokenizer(tokenizer)
-        let checkpoint = try Checkpoint(path: model), generator = try GenerativeModel(checkpoint, file: model)
+        let (decoder, features) = try Weights.tokenizer(tokenizer, on: device)
+        let checkpoint = try Checkpoint(path: model)
+        let generator = try GenerativeModel(checkpoint, file: model, on: device)
         let fingerprint = try decoder.fingerprint()
         if let theirs = checkpoint.description.tokenizerFingerprint, theirs != fingerprint {
             throw ModelError(
@@ -125,8 +130,8 @@ struct GenerateCommand: ParsableCommand {
 /// Weights from files.
 enum Weights {
     /// A tokenizer, and what its inputs are.
-    static func tokenizer(_ path: String) throws -> (Tokenizer, FeatureConfiguration) {
+    static func tokenizer(_ path: String, on device: Device) throws -> (Tokenizer, FeatureConfiguration) {
         let checkpoint = try Checkpoint(path: path)
-        return (try Tokenizer(checkpoint, file: path), checkpoint.description.features ?? .released)
+        return (try Tokenizer(checkpoint, file: path, on: device), checkpoint.description.features ?? .released)
     }
 }

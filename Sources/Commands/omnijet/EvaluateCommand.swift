@@ -38,6 +38,7 @@ struct EvaluateCommand: ParsableCommand {
     var replicas = 200
     @Option(help: "Threads; default: the cores that this process may use.")
     var threads: Int?
+    @OptionGroup var place: DeviceArguments
     @Flag(help: "Print all metrics as JSON.")
     var json = false
 
@@ -51,10 +52,10 @@ struct EvaluateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let threads = threads ?? Machine.usableCores
+        let device = try place.resolved(), threads = threads ?? Machine.usableCores
         try Torch.setThreads(threads)
         Interruption.listen()
-        let (decoder, features) = try Weights.tokenizer(tokenizer)
+        let (decoder, features) = try Weights.tokenizer(tokenizer, on: device)
         var options = Comparison.Options()
         options.threads = threads
         options.bootstrap = replicas > 0 ? Bootstrap(replicas: replicas, threads: threads) : nil

@@ -21,6 +21,7 @@ struct TrainingArguments: ParsableArguments {
     var quiet = false
     @Flag(help: "Print the result as JSON.")
     var json = false
+    @OptionGroup var place: DeviceArguments
     @OptionGroup(title: "Several processes") var ranks: RankArguments
 
     func validate() throws {
@@ -30,6 +31,7 @@ struct TrainingArguments: ParsableArguments {
     /// Trains, if the configuration is for one of these tasks.
     func train(_ tasks: [TrainingConfiguration.Task], overrides: [String] = []) throws {
         func read() throws -> TrainingConfiguration {
+            _ = try place.resolved()
             let configuration = try TrainingConfiguration(path: configuration, overrides: overrides + set)
             guard tasks.contains(configuration.task) else {
                 throw ValidationError("the configuration is for \(configuration.task.rawValue)")
@@ -51,7 +53,8 @@ struct TrainingArguments: ParsableArguments {
         let isFirst = world.isFirst
         try Machinery.check(isQuiet: !isFirst)
         let trainer = try Trainer(
-            configuration, directory: run, threads: threads, world: world, remark: { if isFirst { Console.note($0) } })
+            configuration, directory: run, threads: threads, on: try place.resolved(), world: world,
+            remark: { if isFirst { Console.note($0) } })
         let line = TrainingLine(isQuiet: quiet || !isFirst)
         trainer.progress = { line.show($0) }
         Interruption.listen()

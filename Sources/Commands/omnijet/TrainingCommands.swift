@@ -46,14 +46,17 @@ struct TokenizerCommand: ParsableCommand {
         var limit = 10_000
         @Option(help: "Threads of libtorch.")
         var threads = 1
+        @OptionGroup var place: DeviceArguments
         @Option(help: "Draw resolutions and the use of codes into this directory (SVG, PNG, CSV).")
         var figures: String?
         @Flag(help: "Print the result as JSON.")
         var json = false
 
         func run() throws {
+            let device = try place.resolved()
             try Torch.setThreads(threads)
-            let weights = try Checkpoint(path: checkpoint), tokenizer = try Tokenizer(weights, file: checkpoint)
+            let weights = try Checkpoint(path: checkpoint)
+            let tokenizer = try Tokenizer(weights, file: checkpoint, on: device)
             let features = weights.description.features ?? .released
             var contents = LoaderContents(columns: [], features: features), options = LoaderOptions()
             contents.isJagged = true
