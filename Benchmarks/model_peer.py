@@ -88,12 +88,14 @@ class Encoder(nn.Module):
         return torch.cat([torch.cdist(rows, self.codebook).argmin(-1) for rows in z.reshape(-1, 4).split(1024)])
 
 
-def fastest(rounds, jets, work):
-    """The fastest of some rounds behind a first one, which takes memory and fills caches."""
+def fastest(rounds, jets, work, wait):
+    """The fastest of some rounds behind a first one, which takes memory and fills caches; `wait` is until a GPU has done its work."""
     wall = processor = float("inf")
     for number in range(rounds + 1):
+        wait()
         begin, used = time.perf_counter(), time.process_time()
         work()
+        wait()
         if number or not rounds:
             wall, processor = min(wall, time.perf_counter() - begin), min(processor, time.process_time() - used)
     return {"jets": jets, "seconds": wall, "processorSeconds": processor, "jetsPerSecond": jets / wall}
@@ -107,6 +109,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--generate", type=int, default=32, help="jets to generate: each takes 128 steps over the whole prefix")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--bfloat16", action="store_true", help="training with products in bfloat16, by autocast")
     parser.add_argument("--only", choices=["training", "generation", "tokenising"])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -114,44 +118,54 @@ def main():
     lengths = torch.distributions.Gamma(4.0, 4.0 / options.mean_length).sample((options.batch,)).long().clamp(1, 127)
     mask = (torch.arange(LENGTH) < lengths[:, None] + 1).float()
     tokens = torch.randint(1, VOCABULARY - 1, (options.batch, LENGTH)) * mask.long()
-    part = options.part or options.batch
+    part, device = options.part or options.batch, torch.device(options.device)
+    tokens, mask = tokens.to(device), mask.to(device)
+
+    def wait():
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
     def training():
-        model = Backbone()
+        model = Backbone().to(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
         def step():
             optimizer.zero_grad()
             for some, seen in zip(tokens.split(part), mask.split(part)):
-                loss = F.cross_entropy(model(some, seen).reshape(-1, VOCABULARY), some.reshape(-1))
+                with torch.autocast(device.type, torch.bfloat16, enabled=options.bfloat16):
+                    logits = model(some, seen)
+                loss = F.cross_entropy(logits.float().reshape(-1, VOCABULARY), some.reshape(-1))
                 (loss * (len(some) / options.batch)).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5)
             optimizer.step()
 
-        return fastest(options.rounds, options.batch, step)
+        return fastest(options.rounds, options.batch, step, wait)
 
     @torch.no_grad()
     def generation():
-        model = Backbone()
+        model = Backbone().to(device)
 
         def draw():
-            ids = torch.zeros(options.generate, 1, dtype=torch.long)
+            ids = torch.zeros(options.generate, 1, dtype=torch.long, device=device)
             for _ in range(LENGTH - 1):
                 p = F.softmax(model(ids)[:, -1, 1:], -1)
                 ids = torch.cat([ids, torch.multinomial(p, 1) + 1], 1)
 
-        return fastest(0, options.generate, draw)
+        return fastest(0, options.generate, draw, wait)
 
     @torch.no_grad()
     def tokenising():
-        encoder = Encoder().eval()
-        features, real = torch.randn(options.batch, LENGTH, 3), (torch.arange(LENGTH) < lengths[:, None]).float()
-        return fastest(options.rounds, options.batch, lambda: encoder(features, real))
+        encoder = Encoder().eval().to(device)
+        features = torch.randn(options.batch, LENGTH, 3).to(device)
+        real = (torch.arange(LENGTH) < lengths[:, None]).float().to(device)
+        return fastest(options.rounds, options.batch, lambda: encoder(features, real), wait)
 
     works = {work.__name__: work for work in (training, generation, tokenising)}
     rates = [{"work": name} | work() for name, work in works.items() if options.only in (None, name)]
     print(json.dumps({
-        "rates": rates, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch": torch.__version__}))
+        "rates": rates, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "devicePeakBytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None}))
 
 
 if __name__ == "__main__":
