@@ -89,14 +89,15 @@ struct Arrangement {
         }
         made.padded = upload(padded, request.device);
         if (static_cast<int64_t>(real.size()) < made.jets * length) made.real = upload(real, request.device);
-        if (request.uniform) made.asks = asks.to(request.device);
+        auto there = [&](const at::Tensor &t) { return upload(t.data_ptr(), t.sizes(), t.scalar_type(), request.device); };
+        if (request.uniform) made.asks = there(asks);
         if (!hides) return made;
         if (request.fused) {
             // The fused attention takes either a mask or the word causal.
             seen = seen == 0;
             if (request.causal) seen = seen.logical_and(at::ones({length, length}, at::kBool).tril());
         }
-        made.seen = seen.to(request.device);
+        made.seen = there(seen);
         return made;
     }
 

@@ -9,6 +9,8 @@
 #endif
 #endif
 
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <cstring>
 #include <string>
 
@@ -22,7 +24,7 @@ thread_local int standsForGPUs = -1;
 std::string found() {
     const int count = ct_cuda_devices();
     if (count > 0) return "there is cpu and cuda:0" + (count > 1 ? " to cuda:" + std::to_string(count - 1) : std::string());
-    return at::hasCUDA() ? "there is cpu only: this libtorch is for GPUs, but finds none (see nvidia-smi, CUDA_VISIBLE_DEVICES)"
+    return at::detail::getCUDAHooks().hasCUDART() ? "there is cpu only: this libtorch is for GPUs, but finds none (see nvidia-smi, CUDA_VISIBLE_DEVICES)"
                          : "there is cpu only: this libtorch is not for GPUs (build with LIBTORCH and LIBTORCH_CUDA=1)";
 }
 }  // namespace
@@ -48,7 +50,11 @@ int ct_take_for_gpus(int type) { return std::exchange(standsForGPUs, type); }
 
 int ct_cuda_devices(void) { return at::hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().getNumGPUs()) : 0; }
 int ct_check_device(int device) {
-    return guard([&] { place(device); });
+    return guard([&] {
+        const auto where = place(device);
+        // What is not a tensor's, such as pinned memory, belongs to the current device; without this it would be the first one's.
+        if (where.is_cuda()) c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(where);
+    });
 }
 int ct_device(ct_tensor t) { return ref(t).device().is_cpu() ? CT_CPU : static_cast<int>(ref(t).device().index()); }
 int ct_synchronize(int device) {

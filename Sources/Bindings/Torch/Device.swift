@@ -28,7 +28,7 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
     /// Whether it is a GPU.
     public var isGPU: Bool { self != .cpu }
 
-    /// Whether it can be used.
+    /// Finds out whether it can be used, and makes it the one that this thread works on.
     /// - Throws: `TorchError` that says which devices there are.
     public func check() throws(TorchError) { try done("device", [], ct_check_device(code)) }
 

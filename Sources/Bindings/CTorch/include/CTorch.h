@@ -30,7 +30,7 @@ void ct_keep_freed_memory(void);                // large tensors come from memor
 // Devices (Devices.cpp): the CPU, or GPUs from 0 on.
 enum { CT_CPU = -1 };
 int ct_cuda_devices(void);
-int ct_check_device(int device);                // fails with what there is where the device is not
+int ct_check_device(int device);                // fails with what there is where the device is not; else it is this thread's current one
 int ct_synchronize(int device);                 // waits until it has done all that it was given
 int ct_peak_memory(int device, int64_t *bytes); // of tensors on a GPU; -1 where the library does not tell
 // For tests, of this thread; both return the old value. Tensors of the CPU go through the operations that are meant for GPUs too; another
