@@ -74,7 +74,10 @@ except KeyboardInterrupt:
     print("stopped", flush=True)
 """
     output = tmp_path / "a.pando"
-    process = subprocess.Popen([sys.executable, "-c", program, SAMPLE, output], stdout=subprocess.PIPE, text=True)
+    # Shells ignore Ctrl-C in what they run in the background, and children inherit that.
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, SAMPLE, output], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert int(process.stdout.readline()) < 1727
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)

@@ -275,7 +275,10 @@ except KeyboardInterrupt:
     print("heard", batches.state_dict()["step"], flush=True)
 os._exit(0)
 """
-    process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+    # Shells ignore Ctrl-C in what they run in the background, and children inherit that.
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout.readline() == "waiting\n"
     time.sleep(0.5)
     assert process.poll() is None
