@@ -20,6 +20,8 @@ if let libtorch {
         // Its kernels register themselves when it is loaded; nothing names it.
         flags += ["-Xlinker", "--no-as-needed"] + library("torch_cuda") + library("c10_cuda")
         flags += ["-Xlinker", "--as-needed"]
+        // Processes on GPUs exchange gradients over NCCL, if its header and CUDA's are found.
+        torchHeaders.append(.define("CT_CUDA"))
     }
     torchLibraries = [.unsafeFlags(flags)]
 }

@@ -1,10 +1,11 @@
 import Model
+import StandIn
 import Support
 import Testing
 import Torch
 
 /// Buckets over a group of one process, whose sums are its own gradients.
-@Suite struct GradientBucketsTests {
+@Suite(.serialized) struct GradientBucketsTests {
     private func group() throws -> (KeyValueStore, ProcessGroup) {
         let port = try LocalLaunch.freePort()
         let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 20)
@@ -48,6 +49,24 @@ import Torch
         try finish(buckets)
         #expect(try a.gradient() == nil && b.gradient() == nil)
         withExtendedLifetime(store) {}
+    }
+
+    @Test("gradients of a GPU go through the memory of the CPU and come back")
+    func device() throws {
+        try Torch.withDeviceForGPUs(standin_device()) {
+            let (store, group) = try group(), gpu = Device.cuda(0)
+            let a = try Tensor.of([2, 3] as [Float], on: gpu), b = try Tensor.of([5] as [Float], on: gpu)
+            for tensor in [a, b] { try tensor.setRequiresGradient() }
+            let buckets = try GradientBuckets([a, b], group: group, bytes: 8)
+            try b.squared().sum().backward()
+            try buckets.arm()
+            try a.squared().sum().backward()
+            try finish(buckets)
+            let gradients = try [a, b].map { try #require(try $0.gradient()) }
+            #expect(gradients.allSatisfy { $0.device == gpu })
+            #expect(try gradients[0].floats() == [4, 6] && gradients[1].floats() == [10])
+            withExtendedLifetime(store) {}
+        }
     }
 
     @Test("passes before the last one send nothing")

@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/utils/lambda_post_hook.h>
 #include <torch/csrc/autograd/variable.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef USE_C10D_NCCL
@@ -63,6 +64,7 @@ struct ct_store_ {
 };
 struct ct_group_ {
     c10::intrusive_ptr<Group> group;
+    bool isOfGPUs;
 };
 struct ct_work_ {
     Work work;
@@ -134,6 +136,14 @@ int ct_local_address(const char *host, int port, char *address, size_t room) {
 
 // MARK: group
 
+int ct_has_nccl(void) {
+#ifdef USE_C10D_NCCL
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, ct_group *out) {
     return guard([&] {
         const std::string kind = backend;
@@ -141,10 +151,11 @@ int ct_group_open(ct_store store, const char *backend, const char *address, int 
 #ifdef USE_C10D_NCCL
             auto options = c10d::ProcessGroupNCCL::Options::create();
             options->timeout = milliseconds(timeout);
-            *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupNCCL>(store->store, rank, size, options)};
+            const c10::intrusive_ptr<c10d::Store> own = c10::make_intrusive<c10d::PrefixStore>("nccl", store->store);
+            *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupNCCL>(own, rank, size, options), true};
             return;
 #else
-            TORCH_CHECK(false, "this build has no NCCL");
+            TORCH_CHECK(false, "this build has no NCCL; build with LIBTORCH_CUDA=1 where nccl.h and CUDA's headers are found");
 #endif
         }
 #ifdef USE_C10D_GLOO
@@ -152,7 +163,7 @@ int ct_group_open(ct_store store, const char *backend, const char *address, int 
         const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
         options->devices.push_back(interface && *interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                                                            : c10d::ProcessGroupGloo::createDeviceForHostname(address));
-        *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupGloo>(store->store, rank, size, options)};
+        *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupGloo>(store->store, rank, size, options), false};
 #else
         TORCH_CHECK(false, "this build has no Gloo; install libgloo-dev and build again");
 #endif
@@ -266,7 +277,7 @@ struct Buckets {
         for (size_t i = 0; i < parameters.size(); i++) {
             if (anywhere[static_cast<int64_t>(i)].item().toFloat() == 0) continue;
             const auto flat = buckets[bucketOf[i]].flat.narrow(0, offsets[i], parameters[i].numel());
-            parameters[i].mutable_grad() = flat.view(parameters[i].sizes());
+            parameters[i].mutable_grad() = flat.view(parameters[i].sizes()).to(parameters[i].device());
         }
         for (auto &bucket : buckets) bucket.work.reset();
         presence.reset();
@@ -303,7 +314,8 @@ int ct_buckets_open(ct_group group, const ct_tensor *parameters, size_t count, s
             bucket.members.push_back(i);
             filled += own;
         }
-        const auto options = state->parameters[0].options().requires_grad(false);
+        // Gloo sums in the memory of the CPU, whatever the device.
+        const auto options = group->isOfGPUs ? state->parameters[0].options().requires_grad(false) : at::TensorOptions(at::kFloat);
         for (auto &bucket : state->buckets) {
             int64_t numbers = 0;
             for (size_t i : bucket.members) numbers += state->parameters[i].numel();

@@ -36,6 +36,9 @@ public final class ProcessGroup {
 
     let handle: ct_group
 
+    /// Whether this build can make groups of GPUs.
+    public static var hasNCCL: Bool { ct_has_nccl() != 0 }
+
     /// Joins a group; returns when all `size` processes have.
     /// - Parameters:
     ///   - address: Of this machine's interface, for Gloo; the variable `GLOO_SOCKET_IFNAME` names another one.
@@ -71,7 +74,8 @@ public final class ProcessGroup {
     }
 }
 
-/// The sums of a model's gradients over a group, in buckets that go out while the backward pass runs on.
+/// The sums of a model's gradients over a group, in buckets that go out while the backward pass runs on. Over Gloo gradients of a GPU go through the
+/// memory of the CPU.
 public final class GradientBuckets {
     private let handle: ct_buckets
     private let group: ProcessGroup

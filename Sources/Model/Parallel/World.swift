@@ -33,6 +33,7 @@ public final class World {
     public let rank: Rank
     private let options: Options?
     private let store: KeyValueStore?
+    /// For what is in the memory of the CPU.
     private let group: ProcessGroup?
     private let vigil: Vigil?
     private var buckets: GradientBuckets?
@@ -107,7 +108,7 @@ public final class World {
         }
     }
 
-    /// Adds up a tensor over all processes, in place.
+    /// Adds up a tensor of the CPU over all processes, in place.
     func sum(_ tensor: Tensor) throws {
         guard let group else { return }
         let work = try group.startSum(tensor)
@@ -130,19 +131,20 @@ public final class World {
         let all = try sum(counts).map { Int($0) }, total = all.reduce(0, +)
         let shape = [total] + rows.shape.dropFirst()
         // Zeros of the others change nothing.
-        let together = try Tensor.zeros(shape, rows.type ?? .float32)
+        let together = try Tensor.zeros(shape, rows.type ?? .float32), device = rows.device
         if rows.size(0) > 0 {
             try together.narrow(0, all[..<rank.rank].reduce(0, +), rows.size(0)).assign(rows)
         }
         try sum(together)
-        return together
+        return try together.to(device)
     }
 
     /// Makes a tensor that of rank 0, in place.
     func broadcast(_ tensor: Tensor) throws {
         guard let group else { return }
-        let work = try group.startBroadcast(tensor)
+        let here = try tensor.to(.cpu), work = try group.startBroadcast(here)
         try wait { () throws(TorchError) in try work.isDone() }
+        if tensor.device.isGPU { try Torch.withoutGradients { try tensor.assign(here) } }
     }
 
     /// The text of rank 0.
@@ -177,9 +179,13 @@ public final class World {
 
     // MARK: gradients
 
-    /// Takes the parameters whose gradients are to be summed.
+    /// Takes the parameters whose gradients are to be summed: between GPUs over NCCL where this build has it.
     func watch(_ parameters: Parameters) throws {
-        guard let group, let options else { return }
+        guard var group, let options, let store else { return }
+        if parameters.device.isGPU, ProcessGroup.hasNCCL {
+            group = try ProcessGroup(
+                .nccl, store, address: "", rank: rank.rank, size: rank.size, timeout: options.longest)
+        }
         buckets = try GradientBuckets(
             parameters.trainable.map(\.tensor), group: group, bytes: options.bucket, overlaps: options.overlaps)
     }

@@ -93,7 +93,7 @@ public final class Trainer {
         self.threads = threads
         self.world = world
         self.device = device
-        try Self.check(device, world)
+        try device.check()
         run = try RunDirectory(directory, isMade: world.isFirst)
         try Torch.setThreads(threads)
         try Torch.seed(configuration.seed)
@@ -131,16 +131,6 @@ public final class Trainer {
         }
         if world.isFirst { try run.trimMetrics(to: state.step) }
         try world.watch(task.parameters)
-    }
-
-    /// - Throws: `TorchError` if the device is not there; `ModelError` with code `ranks` if processes cannot work together on it.
-    private static func check(_ device: Device, _ world: World) throws {
-        try device.check()
-        guard device.isGPU, world.size > 1 else { return }
-        throw ModelError(
-            .ranks,
-            message: "\(world.size) processes were to train on GPUs, but they exchange gradients over Gloo, on the CPU",
-            advice: "train on one GPU by one process, or by several processes with --device cpu")
     }
 
     private static func loader(

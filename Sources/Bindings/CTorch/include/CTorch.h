@@ -151,7 +151,8 @@ int ct_store_add(ct_store store, const char *key, int64_t amount, int64_t *sum);
 // The numeric address of this machine's interface that leads to a host.
 int ct_local_address(const char *host, int port, char *address, size_t room);
 
-// `backend` is gloo or nccl. All processes of a group start the same things in the same order.
+int ct_has_nccl(void);  // whether this build can make groups of GPUs
+// `backend` is gloo, for tensors of the CPU, or nccl, for those of GPUs. All processes of a group start the same things in the same order.
 int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, ct_group *out);
 void ct_group_close(ct_group group);
 int ct_group_sum(ct_group group, ct_tensor tensor, ct_work *out);                  // in place
