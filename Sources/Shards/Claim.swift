@@ -43,7 +43,7 @@ public final class Claim: Sendable {
     /// Gives the directory up.
     public func release() {
         state.update { $0.isOver = true }
-        guard ClaimOwner.read(path)?.token == owner.token else { return }
+        guard holds(path) else { return }
         // A process that was killed while it wrote a beat, or took over, left these.
         unlink(path + OutputFile.temporarySuffix)
         unlink(lock)
@@ -83,41 +83,42 @@ public final class Claim: Sendable {
     private var lock: String { "\(path).takeover\(OutputFile.temporarySuffix)" }
 
     private func takeOver(force: Bool, watch: ClaimWatch?) throws {
-        let other = ClaimOwner.read(path)
-        func isDead() -> Bool {
-            // Killed between making the file and writing it, which is one breath.
-            guard let other else { return watch != nil && (ClaimWatch.age(of: directory) ?? 0) > ClaimWatch.freshness }
-            if other.isLocal { return other.isGone }
-            return watch?.isSilent(other, in: directory) == true
-        }
-        guard force || isDead() else {
-            if other != nil, try !Directory.exists(path) && create() { return }
-            throw DatasetError(
-                .occupied, file: directory, message: "\(other?.name ?? "another process") is writing here",
-                advice: "wait for it, or if it is dead, run again with --take-over")
+        let other = ClaimOwner.readOnceWritten(path)
+        guard force || isLeft(path, by: other, watch) else {
+            if try !Directory.exists(path) && create() { return }
+            throw occupied(by: ClaimOwner.read(path), "is writing here")
         }
         // Of several that saw it dead one goes on; and it looks again, as an earlier one may be done with that.
-        if force { unlink(lock) }
-        let descriptor = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        defer {
-            if descriptor >= 0 {
-                close(descriptor)
-                unlink(lock)
-            }
-        }
-        let now = ClaimOwner.read(path)
-        if descriptor >= 0, force || now?.token == other?.token {
-            unlink(path)
-            if try create() { return }
-        }
-        throw DatasetError(
-            .occupied, file: directory, message: "another process has just begun to write here",
+        if force || isLeft(lock, by: ClaimOwner.readOnceWritten(lock), watch) { unlink(lock) }
+        guard try create(lock) else { throw occupied() }
+        defer { if holds(lock) { unlink(lock) } }
+        guard force || ClaimOwner.read(path)?.token == other?.token else { throw occupied() }
+        unlink(path)
+        // Two may have found the same lock left by a third, and the later one may have removed the earlier one's new lock:
+        // that one gives way. Whoever still has the lock now was seen by all that look behind it.
+        guard try create(), force || holds(lock) else { throw occupied() }
+    }
+
+    /// Whether nobody lives who made a file: a claim, or the right to take one over.
+    /// - Parameter owner: Who that is; nil if the file is not to be understood although there was time to write it. Whoever made
+    ///   it was killed within that breath, or will find out when it wants to publish (`check`).
+    private func isLeft(_ file: String, by owner: ClaimOwner?, _ watch: ClaimWatch?) -> Bool {
+        guard let owner else { return Directory.exists(file) }
+        return owner.isLocal ? owner.isGone : watch?.isSilent(owner, in: file) == true
+    }
+
+    private func holds(_ file: String) -> Bool { ClaimOwner.read(file)?.token == owner.token }
+
+    private func occupied(by other: ClaimOwner? = nil, _ what: String = "has just begun to write here") -> DatasetError
+    {
+        DatasetError(
+            .occupied, file: directory, message: "\(other?.name ?? "another process") \(what)",
             advice: "wait for it, or if it is dead, run again with --take-over")
     }
 
-    private func create() throws -> Bool {
+    private func create(_ file: String? = nil) throws -> Bool {
         do {
-            try Self.write(owner, to: path, flags: O_EXCL)
+            try Self.write(owner, to: file ?? path, flags: O_EXCL)
             return true
         } catch let error as SystemError where error.code == .errno(EEXIST) {
             return false

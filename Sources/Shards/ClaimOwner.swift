@@ -71,6 +71,22 @@ public struct ClaimOwner: Codable, Sendable, Equatable {
         return owner
     }
 
+    /// Reads a file that may have been made and not be written yet.
+    /// - Returns: Nil if there is no such file, or it cannot be understood for far longer than writing it takes.
+    static func readOnceWritten(_ path: String) -> ClaimOwner? {
+        var waited = 0.0
+        while Directory.exists(path) {
+            if let found = read(path) { return found }
+            guard waited < breath else { return nil }
+            usleep(50_000)
+            waited += 0.05
+        }
+        return nil
+    }
+
+    /// How long a claim that was made may stay unwritten, in seconds: some hundred bytes, on a busy network's file system too.
+    private static let breath = 3.0
+
     /// `process 17 on host node3`
     public var name: String { "process \(process) on host \(host)" }
 
@@ -152,17 +168,17 @@ public struct ClaimWatch: Sendable {
         return found
     }
 
-    /// Whether a claim's heartbeat stands still for as long as this watch is patient.
-    /// - Returns: False at once when it moves, or the claim is gone.
-    func isSilent(_ owner: ClaimOwner, in directory: String) -> Bool {
+    /// Whether the heartbeat in a file stands still for as long as this watch is patient.
+    /// - Returns: False at once when it moves, or the file is gone.
+    func isSilent(_ owner: ClaimOwner, in file: String) -> Bool {
         var waited = 0.0
         while waited < patience, !isInterrupted() {
             let pause = min(0.25, patience - waited)
             usleep(UInt32(max(0, pause) * 1_000_000))
             waited += pause
-            if let now = ClaimOwner(directory: directory) {
+            if let now = ClaimOwner.read(file) {
                 guard now.token == owner.token, now.heartbeat == owner.heartbeat else { return false }
-            } else if !Directory.exists("\(directory)/\(Claim.fileName)") {
+            } else if !Directory.exists(file) {
                 return false
             }
         }

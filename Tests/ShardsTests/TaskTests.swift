@@ -242,6 +242,61 @@ import Testing
         #expect(try Directory.names(in: path) == [])
     }
 
+    @Test func `whatever a kill leaves of a claim or of its take-over, one goes on`() throws {
+        let directory = try TemporaryDirectory()
+        let scratch = directory.file("scratch")
+        try Directory.make(scratch)
+        let claim = try Claim(directory: scratch)
+        let ours = #""process":\#(getpid())"#
+        let dead = try owner(of: scratch) { $0.replacing(ours, with: #""process":999999999"#) }
+        let alive = try owner(of: scratch) { $0 }
+        claim.release()
+        // What is left of the claim, and of the right to take it over; none: no such file.
+        let empty = Data(), half = dead.prefix(40)
+        let cases: [(claim: Data, lock: Data?)] = [
+            (empty, nil), (half, nil), (dead, empty), (dead, half), (dead, dead), (empty, empty),
+        ]
+        try WorkerThreads.run(cases.count) { number in
+            let left = cases[number]
+            let path = directory.file("\(number)")
+            try Directory.make(path)
+            try left.claim.write(to: URL(fileURLWithPath: "\(path)/claim.json"))
+            try left.lock?.write(to: URL(fileURLWithPath: "\(path)/claim.json.takeover.tmp"))
+            let held = Monitor([Claim]())
+            try WorkerThreads.run(4) { _ in
+                guard let claim = try? Claim(directory: path) else { return }
+                held.update { $0.append(claim) }
+            }
+            // Each may have seen another come first; never do two go on.
+            let count = held.read { $0.count }
+            #expect(count <= 1, "case \(number)")
+            for claim in held.read({ $0 }) {
+                try claim.check()
+                claim.release()
+            }
+            if count == 0 { try Claim(directory: path).release() }
+            #expect(try Directory.names(in: path) == [], "case \(number)")
+        }
+        // A process that lives and is about to take over is not disturbed.
+        let path = directory.file("busy")
+        try Directory.make(path)
+        try dead.write(to: URL(fileURLWithPath: "\(path)/claim.json"))
+        try alive.write(to: URL(fileURLWithPath: "\(path)/claim.json.takeover.tmp"))
+        let error = #expect(throws: DatasetError.self) { try Claim(directory: path) }
+        #expect(error?.message == "another process has just begun to write here")
+        // One that writes its claim slowly is waited for.
+        let slow = directory.file("slow")
+        try Directory.make(slow)
+        try empty.write(to: URL(fileURLWithPath: "\(slow)/claim.json"))
+        let writer = Thread {
+            usleep(500_000)
+            try? alive.write(to: URL(fileURLWithPath: "\(slow)/claim.json"))
+        }
+        writer.start()
+        let other = #expect(throws: DatasetError.self) { try Claim(directory: slow) }
+        #expect(other?.message.contains("process \(getpid()) ") == true)
+    }
+
     @Test func `a task that is requeued on another host goes on there`() throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("d")

@@ -32,10 +32,10 @@ import Testing
         for number in 0..<Package.number("PANDO_KILLS", default: 20) {
             let output = directory.file("k\(number)")
             let command = try arguments(directory, output: output)
-            // Killed two times, at random moments of what is left.
-            for _ in 0..<2 {
+            // Killed at random moments of what is left, and of the beginning, where one takes over from the one before.
+            for longest in [duration, duration, duration / 10, duration / 10] {
                 let run = try Run.start(command)
-                usleep(UInt32(Double.random(in: 0...duration, using: &random) * 1_000_000))
+                usleep(UInt32(Double.random(in: 0...longest, using: &random) * 1_000_000))
                 kill(run.process.processIdentifier, SIGKILL)
                 if run.finish().status == 128 + SIGKILL { killed += 1 }
                 // A reader sees a whole dataset or none.
