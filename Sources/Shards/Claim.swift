@@ -4,8 +4,9 @@ import Support
 
 /// The right to write into a dataset's directory, held by one process at a time.
 ///
-/// A file made with `O_CREAT | O_EXCL`, which works on NFS, EOS and Lustre where locks do not. It names host, process
-/// and the process's start, and has a heartbeat, which also says how far the work is. A claim of a process that is gone from
+/// A file that only one process can make, also on NFS, EOS and Lustre where locks do not work: written under a name of its own
+/// and then linked, or made with `O_CREAT | O_EXCL` where there are no links. It names host, process and the process's start,
+/// and has a heartbeat, which also says how far the work is. A claim of a process that is gone from
 /// this host is taken over; one of another host only if its heartbeat was seen to stand still, or by force. Whoever is taken
 /// over although it lives finds out before it publishes anything (`check`).
 public final class Claim: Sendable {
@@ -44,9 +45,11 @@ public final class Claim: Sendable {
     public func release() {
         state.update { $0.isOver = true }
         guard holds(path) else { return }
-        // A process that was killed while it wrote a beat, or took over, left these.
-        unlink(path + OutputFile.temporarySuffix)
-        unlink(lock)
+        // Processes that were killed while they claimed, wrote a beat, or took over, left such files.
+        let names = (try? Directory.names(in: directory)) ?? []
+        for name in names where name.hasPrefix(Self.fileName) && name != Self.fileName {
+            unlink("\(directory)/\(name)")
+        }
         unlink(path)
     }
 
@@ -117,11 +120,24 @@ public final class Claim: Sendable {
     }
 
     private func create(_ file: String? = nil) throws -> Bool {
-        do {
-            try Self.write(owner, to: file ?? path, flags: O_EXCL)
-            return true
-        } catch let error as SystemError where error.code == .errno(EEXIST) {
+        let file = file ?? path, own = "\(path).\(owner.token)\(OutputFile.temporarySuffix)"
+        try Self.write(owner, to: own, flags: O_TRUNC)
+        defer { unlink(own) }
+        if link(own, file) == 0 { return true }
+        switch errno {
+        case EEXIST:
+            // The answer to the first request may have been lost, and a second one been sent.
+            return holds(file)
+        case ENOENT:
+            // Cleared away by one that was just giving the directory up.
             return false
+        default:
+            do {
+                try Self.write(owner, to: file, flags: O_EXCL)
+                return true
+            } catch let error as SystemError where error.code == .errno(EEXIST) {
+                return false
+            }
         }
     }
 
