@@ -39,6 +39,7 @@ test-swift: system model python
 test-python: system model python
 	@[ -x "$(PANDO_BINARY)" ] || $(SWIFT_BUILD) --product pando
 	@[ -x "$(PANDO_OMNIJET)" ] || $(SWIFT_BUILD) --product omnijet
+	@scripts/setup launchers || echo "test-python: tests of mpirun and of several machines will be skipped" >&2
 	$(PANDO_PYTHON) -m pytest -q Tests/Interop
 
 # It builds the wheel in the words of docs/python.md. Where that is installed there is nothing of Swift, of this project, or of the

@@ -307,6 +307,45 @@ def test_torchrun_starts_it_too(data, alone, tmp_path):
     same(alone("pretrain"), metrics(tmp_path / "run"))
 
 
+def mpirun(folder, words):
+    """Two processes of Open MPI, as on a cluster: of its variables only rank and world size are read."""
+    freedom = {**ENVIRONMENT, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    command = ["mpirun", "--oversubscribe", "-n", "2", OMNIJET, *words, "--master", f"127.0.0.1:{free_port()}"]
+    return subprocess.Popen(command, cwd=folder, env=freedom, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="no mpirun here")
+def test_mpirun_starts_it_too(data, alone, tmp_path):
+    started = mpirun(data, words("pretrain", tmp_path / "run"))
+    _, errors = started.communicate(timeout=120)
+    assert started.returncode == 0, errors
+    assert "rank 0 of 2 (OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE)" in errors
+    same(alone("pretrain"), metrics(tmp_path / "run"))
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="no mpirun here")
+def test_mpirun_ends_with_a_rank_that_is_killed_and_another_launcher_goes_on(data, alone, tmp_path):
+    started = mpirun(data, words("pretrain", tmp_path / "run"))
+    wait_for_step(tmp_path / "run", 13)
+    victims = [
+        process for process in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_rank(process, 1, str(tmp_path / "run"))]
+    assert len(victims) == 1
+    os.kill(victims[0], signal.SIGKILL)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode != 0 and "rank 1" in errors and "signal 9" in errors, errors
+    assert launch(data, 2, words("pretrain", tmp_path / "run")).returncode == 0
+    same(alone("pretrain"), metrics(tmp_path / "run"))
+
+
+def is_rank(process, rank, word):
+    """Whether a process is this rank of Open MPI, with `word` on its command line."""
+    try:
+        line, variables = (pathlib.Path(f"/proc/{process}/{name}").read_text().split("\0") for name in ("cmdline", "environ"))
+    except OSError:
+        return False
+    return word in line and f"OMPI_COMM_WORLD_RANK={rank}" in variables
+
+
 def test_the_launcher_says_what_it_cannot(data):
     omnijet("launch", "-n", 2, status=64)
     omnijet("launch", "-n", 0, "--", "pretrain", status=64)

@@ -112,7 +112,7 @@ int ct_store_add(ct_store store, const char *key, int64_t amount, int64_t *sum) 
     return guard([&] { *sum = store->store->add(key, amount); });
 }
 
-int ct_local_address(const char *host, int port, char *address, size_t room) {
+int ct_way(const char *host, int port, char *own, char *theirs, size_t room) {
     return guard([&] {
         addrinfo hints{}, *found = nullptr;
         hints.ai_socktype = SOCK_DGRAM;
@@ -123,10 +123,13 @@ int ct_local_address(const char *host, int port, char *address, size_t room) {
             const int fd = socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, 0);
             if (fd < 0) continue;
             // Connecting a datagram socket sends nothing; it only chooses a way.
-            sockaddr_storage own{};
-            socklen_t length = sizeof own;
-            const bool isKnown = connect(fd, one->ai_addr, one->ai_addrlen) == 0 && getsockname(fd, reinterpret_cast<sockaddr *>(&own), &length) == 0 &&
-                                 getnameinfo(reinterpret_cast<sockaddr *>(&own), length, address, static_cast<socklen_t>(room), nullptr, 0, NI_NUMERICHOST) == 0;
+            sockaddr_storage end{};
+            socklen_t length = sizeof end;
+            const auto write = [room](const sockaddr *from, socklen_t length, char *to) {
+                return getnameinfo(from, length, to, static_cast<socklen_t>(room), nullptr, 0, NI_NUMERICHOST) == 0;
+            };
+            const bool isKnown = connect(fd, one->ai_addr, one->ai_addrlen) == 0 && getsockname(fd, reinterpret_cast<sockaddr *>(&end), &length) == 0 &&
+                                 write(reinterpret_cast<sockaddr *>(&end), length, own) && write(one->ai_addr, one->ai_addrlen, theirs);
             close(fd);
             if (isKnown) return;
         }

@@ -49,10 +49,13 @@ public final class KeyValueStore {
         return Int(sum)
     }
 
-    /// The numeric address of this machine's interface that leads to a host.
-    public static func localAddress(towards host: String, port: Int) throws(TorchError) -> String {
-        var text = [CChar](repeating: 0, count: 256)
-        try done("getaddrinfo", [], ct_local_address(host, Int32(clamping: port), &text, text.count))
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    /// The way from this machine to a host: the numeric addresses of this machine's interface that leads there, and of the host.
+    public static func way(to host: String, port: Int) throws(TorchError) -> (own: String, theirs: String) {
+        var own = [CChar](repeating: 0, count: 256), theirs = own
+        try done("getaddrinfo", [], ct_way(host, Int32(clamping: port), &own, &theirs, own.count))
+        func text(_ bytes: [CChar]) -> String {
+            String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        return (text(own), text(theirs))
     }
 }

@@ -14,6 +14,8 @@ package struct RankCard: Codable, Sendable, Equatable {
     package var process: Int32
     /// What must be the same, by name.
     package var common: [String: String]
+    /// The numeric address of rank 0's machine, as this process reaches it.
+    package var master: String?
     /// Why this process cannot take part.
     package var fault: String?
 

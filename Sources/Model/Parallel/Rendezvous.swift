@@ -69,14 +69,20 @@ struct Rendezvous {
         while clock.now < end, try store.add("seen", 0) < rank.size - 1 { usleep(20_000) }
     }
 
-    /// The address of this machine that the others can reach.
+    /// The address of this machine that the others can reach: of the interface that leads to the master.
+    ///
+    /// Many machines have their own name at a loopback address (Debian: 127.0.1.1). Then it is that by which the others reach it.
     /// - Throws: `ModelError` with code `ranks` if it is a loopback one, and others are elsewhere.
     func address(_ cards: [RankCard]) throws -> String {
-        let address = try KeyValueStore.localAddress(towards: options.master.host, port: options.master.port)
-        let isLoopback = Master(host: address, port: 1).isLoopback
-        guard isLoopback, Set(cards.map(\.host)).count > 1,
+        func isLoopback(_ address: String) -> Bool { Master(host: address, port: 1).isLoopback }
+        let address = try KeyValueStore.way(to: options.master.host, port: options.master.port).own
+        guard isLoopback(address), Set(cards.map(\.host)).count > 1,
             ProcessInfo.processInfo.environment["GLOO_SOCKET_IFNAME"] == nil
         else { return address }
+        for seen in cards.compactMap(\.master) where !isLoopback(seen) {
+            // An address of this machine leads to itself; that of a gate before it does not.
+            if (try? KeyValueStore.way(to: seen, port: options.master.port).own) == seen { return seen }
+        }
         throw ModelError(
             .ranks, place: "\(options.master)",
             message: "is the loopback address \(address) here, where others cannot reach it",

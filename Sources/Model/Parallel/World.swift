@@ -63,6 +63,7 @@ public final class World {
             card.fault = "\(error)"
         }
         let store = try meeting.store()
+        card.master = try? KeyValueStore.way(to: options.master.host, port: options.master.port).theirs
         let cards: [RankCard]
         do { cards = try meeting.meet(store, card) } catch { throw own ?? error }
         self.store = store

@@ -148,8 +148,8 @@ int ct_store_set(ct_store store, const char *key, const void *data, size_t bytes
 int ct_store_set_once(ct_store store, const char *key, const void *data, size_t bytes);  // the first one stays
 int ct_store_get(ct_store store, const char *key, void **data, size_t *bytes);           // free(*data); NULL where there is none
 int ct_store_add(ct_store store, const char *key, int64_t amount, int64_t *sum);
-// The numeric address of this machine's interface that leads to a host.
-int ct_local_address(const char *host, int port, char *address, size_t room);
+// The numeric addresses of this machine's interface that leads to a host, and of the host.
+int ct_way(const char *host, int port, char *own, char *theirs, size_t room);
 
 int ct_has_nccl(void);  // whether this build can make groups of GPUs
 // `backend` is gloo, for tensors of the CPU, or nccl, for those of GPUs. All processes of a group start the same things in the same order.
