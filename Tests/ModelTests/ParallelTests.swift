@@ -1,9 +1,11 @@
 import Foundation
+import Glibc
 import Loader
 import Model
 import Shards
 import Support
 import Testing
+import Torch
 
 @Suite struct ParallelTests {
     @Test(
@@ -60,6 +62,44 @@ import Testing
         var broken = try card(1)
         broken.fault = "jets.pando: no such dataset"
         #expect(RankCard.conflict([try card(0), broken])?.contains("no such dataset") == true)
+    }
+
+    @Test("a process of a version that says other things of itself is an error, not one that is missing")
+    func stranger() throws {
+        let port = try #require(freePort()), found = Monitor<String?>(nil)
+        try WorkerThreads.run(2) { number in
+            if number == 1 {
+                let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: false, timeout: 20)
+                let card = try store.add("cards", 1)
+                try store.set("card/\(card)", #"{"place":1,"omnijet":"9.9"}"#)
+                // What the others do that have seen what does not fit.
+                try store.add("seen", 1)
+                _ = found.wait(seconds: 20) { $0 }
+                return
+            }
+            var options = World.Options(master: Master(host: "127.0.0.1", port: port))
+            options.joining = 20
+            do {
+                _ = try World(Rank(0, of: 2), options) { TrainingConfiguration(.pretrain) }
+            } catch { found.update { $0 = "\(error)" } }
+        }
+        let text = try #require(found.read { $0 })
+        for part in ["rank 0", Version.number, #""omnijet":"9.9""#] { #expect(text.contains(part), "\(text)") }
+    }
+
+    /// A TCP port of the loopback interface that nobody uses.
+    private func freePort() -> Int? {
+        let one = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(one) }
+        var address = sockaddr_in(), length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(one, $0, length) == 0 && getsockname(one, $0, &length) == 0
+            }
+        }
+        return isBound ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 
     @Test("of configurations the value that differs is named")

@@ -38,15 +38,20 @@ struct Rendezvous {
     func meet(_ store: KeyValueStore, _ own: RankCard) throws -> [RankCard] {
         let number = try store.add(Self.count, 1)
         try store.set(Self.key(number), try CanonicalJSON.text(own))
-        var cards: [Int: RankCard] = [:]
+        var cards: [Int: RankCard] = [:], stranger: String?
         let clock = ContinuousClock(), end = clock.now + .seconds(options.joining)
         while true {
             for other in 1...max(1, try store.add(Self.count, 0)) where cards[other] == nil {
                 guard let text = try store.text(Self.key(other)) else { continue }
                 cards[other] = try? JSONDecoder().decode(RankCard.self, from: Data(text.utf8))
+                if cards[other] == nil {
+                    stranger =
+                        "\(own.name), omnijet \(Version.number), does not understand what another process says of "
+                        + "itself, which may be another version: \(text.prefix(300))"
+                }
             }
             let found = cards.sorted { $0.key < $1.key }.map(\.value)
-            if let conflict = RankCard.conflict(found) {
+            if let conflict = RankCard.conflict(found) ?? stranger {
                 // Rank 0 holds the store that the others must have looked into.
                 if rank.rank == 0 { try linger(store) } else { _ = try? store.add("seen", 1) }
                 throw ModelError(.ranks, message: conflict)
