@@ -66,32 +66,8 @@ static void bin(size_t n, const double *x, const double *edges, size_t count, do
     }
 }
 
-#define NAME(f) f##_base
-#include "FeatureMath.inc"
-#include "FeatureBody.inc"
-#include "FeatureBatch.inc"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2"))), apply_to = function)
-#define NAME(f) f##_avx2
-#include "FeatureMath.inc"
-#include "FeatureBody.inc"
-#include "FeatureBatch.inc"
-#undef NAME
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,bmi,bmi2"), min_vector_width(512))), apply_to = function)
-#define NAME(f) f##_avx512
-#include "FeatureMath.inc"
-#include "FeatureBody.inc"
-#include "FeatureBatch.inc"
-#undef NAME
-#pragma clang attribute pop
-#define PICK(f, ...) (pando_instruction_level() == 2 ? f##_avx512(__VA_ARGS__) : \
-                      pando_instruction_level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
-#else
-#define PICK(f, ...) f##_base(__VA_ARGS__)
-#endif
+#define BODY "FeatureBatch.inc"
+#include "Dispatch.inc"
 
 void pando_log(size_t n, const double *x, double *out) { PICK(log, n, x, out); }
 void pando_pseudorapidity(size_t n, const double *pz, const double *pt, double *out) {

@@ -7,30 +7,8 @@
 #define BLOCK 256
 #define PI 0x1.921fb54442d18p+1
 
-#define NAME(f) f##_base
-#include "Reproducible.inc"
-#include "ForwardBody.inc"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,f16c,bmi,bmi2"))), apply_to = function)
-#define NAME(f) f##_avx2
-#include "Reproducible.inc"
-#include "ForwardBody.inc"
-#undef NAME
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,f16c,bmi,bmi2"), min_vector_width(512))), apply_to = function)
-#define NAME(f) f##_avx512
-#include "Reproducible.inc"
-#include "ForwardBody.inc"
-#undef NAME
-#pragma clang attribute pop
-
-#define PICK(f, ...) (pando_instruction_level() == 2 ? f##_avx512(__VA_ARGS__) : \
-                      pando_instruction_level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
-#else
-#define PICK(f, ...) f##_base(__VA_ARGS__)
-#endif
+#define BODY "ForwardBody.inc"
+#include "Dispatch.inc"
 
 void pando_forward_pt(size_t n, const float *px, const float *py, float *pt) { PICK(forward_pt, n, px, py, pt); }
 void pando_forward_encode(size_t n, const float *px, const float *py, const float *pz, const pando_forward *in,

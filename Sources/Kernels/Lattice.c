@@ -13,52 +13,10 @@
 #define PHI_MAX 32169                          // round(pi / PHI_STEP)
 #define PHI_PERIOD 64339                       // 2 PHI_MAX + 1
 
-static int instruction_limit = 2;
-
 static inline int32_t abs_int(int32_t x) { return x < 0 ? -x : x; }
 
-#define NAME(f) f##_base
-#include "Reproducible.inc"
-#include "LatticeBody.inc"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,f16c,bmi,bmi2"))), apply_to = function)
-#define NAME(f) f##_avx2
-#include "Reproducible.inc"
-#include "LatticeBody.inc"
-#undef NAME
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,f16c,bmi,bmi2"), min_vector_width(512))), apply_to = function)
-#define NAME(f) f##_avx512
-#include "Reproducible.inc"
-#include "LatticeBody.inc"
-#undef NAME
-#pragma clang attribute pop
-
-static int level(void) {
-    // Idempotent: a race writes the same value twice.
-    static int known = -1;
-    int found = __atomic_load_n(&known, __ATOMIC_RELAXED);
-    if (found < 0) {
-        __builtin_cpu_init();
-        found = 0;
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2")) found = 1;
-        if (found && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) found = 2;
-        __atomic_store_n(&known, found, __ATOMIC_RELAXED);
-    }
-    int asked = __atomic_load_n(&instruction_limit, __ATOMIC_RELAXED);
-    return found < asked ? found : asked;
-}
-int pando_instruction_level(void) { return level(); }
-#define PICK(f, ...) (level() == 2 ? f##_avx512(__VA_ARGS__) : level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
-#else
-int pando_instruction_level(void) { return 0; }
-#define PICK(f, ...) f##_base(__VA_ARGS__)
-#endif
-
-void pando_limit_instructions(int level) { __atomic_store_n(&instruction_limit, level, __ATOMIC_RELAXED); }
+#define BODY "LatticeBody.inc"
+#include "Dispatch.inc"
 
 void pando_sincos(size_t n, const double *x, double *sine, double *cosine) { PICK(sincos, n, x, sine, cosine); }
 void pando_sinhcosh(size_t n, const double *x, double *sinh, double *cosh) { PICK(sinhcosh, n, x, sinh, cosh); }

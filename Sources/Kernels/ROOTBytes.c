@@ -2,28 +2,15 @@
 #include "Kernels.h"
 #include <string.h>
 
-#define NAME(f) base_##f
-#include "ROOTBody.inc"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2"))), apply_to = function)
-#define NAME(f) avx2_##f
-#include "ROOTBody.inc"
-#undef NAME
-#pragma clang attribute pop
-
-#define CALL(f, ...) (pando_instruction_level() ? avx2_##f(__VA_ARGS__) : base_##f(__VA_ARGS__))
-#else
-#define CALL(f, ...) base_##f(__VA_ARGS__)
-#endif
+#define BODY "ROOTBody.inc"
+#include "Dispatch.inc"
 
 void pando_root_swap(void *out, const void *from, size_t count, size_t width) {
-    if (count) CALL(swap, out, from, count, width);
+    if (count) PICK(swap, out, from, count, width);
 }
 
 int pando_root_starts(const void *stored, size_t entries, int32_t header, int32_t mask, int32_t bytes, int32_t *starts) {
-    return CALL(starts, stored, entries, header, mask, bytes, starts);
+    return PICK(starts, stored, entries, header, mask, bytes, starts);
 }
 
 int pando_root_starts_of_sizes(const void *stored, size_t entries, int32_t bytes, int32_t *starts) {
@@ -43,7 +30,7 @@ int pando_root_starts_of_sizes(const void *stored, size_t entries, int32_t bytes
 }
 
 size_t pando_root_check_starts(const int32_t *starts, const int64_t *items, size_t entries, int64_t width) {
-    return CALL(check_starts, starts, items, entries, width);
+    return PICK(check_starts, starts, items, entries, width);
 }
 
 int pando_root_sum_counts(const int32_t *counts, size_t entries, int is_signed, int64_t *offsets) {
@@ -59,5 +46,5 @@ int pando_root_sum_counts(const int32_t *counts, size_t entries, int is_signed, 
 
 size_t pando_root_vectors(const void *data, const int32_t *starts, size_t entries, size_t width, int64_t *offsets,
                           void *out) {
-    return CALL(vectors, data, starts, entries, width, offsets, out);
+    return PICK(vectors, data, starts, entries, width, offsets, out);
 }

@@ -16,28 +16,14 @@ static inline uint16_t brain(float x) {
     return (uint16_t)(x != x ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-#define NAME(f) f##_base
-#include "SoftmaxBody.inc"
-#undef NAME
-
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
-#define NAME(f) f##_avx2
-#include "SoftmaxBody.inc"
-#undef NAME
-#pragma clang attribute pop
-
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi,bmi2"), min_vector_width(512))), apply_to = function)
-#define NAME(f) f##_avx512
-#include "SoftmaxBody.inc"
-#undef NAME
-#pragma clang attribute pop
-
 static int level(void) { return __builtin_cpu_supports("fma") ? pando_instruction_level() : 0; }
-#define PICK(f, ...) (level() == 2 ? f##_avx512(__VA_ARGS__) : level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
-#else
-#define PICK(f, ...) f##_base(__VA_ARGS__)
 #endif
+
+#define BODY "SoftmaxBody.inc"
+#define MORE_INSTRUCTIONS ",fma"
+#define LEVEL level()
+#include "Dispatch.inc"
 
 double pando_softmax_gradient(const void *logits, int half, const float *bias, size_t n, size_t target, float weight, float *scratch,
                               void *gradient) {

@@ -74,35 +74,8 @@ typedef struct {
 
 size_t pando_cluster_scratch(size_t n) { return 8 * (pando_padded(n) + LANES); }
 
-#define NAME(f) f##_base
-#include "FeatureMath.inc"
-#include "Reproducible.inc"
-#include "ClusterBody.inc"
-#include "SubstructureBody.inc"
-#undef NAME
-
-#if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,bmi,bmi2"))), apply_to = function)
-#define NAME(f) f##_avx2
-#include "FeatureMath.inc"
-#include "Reproducible.inc"
-#include "ClusterBody.inc"
-#include "SubstructureBody.inc"
-#undef NAME
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,bmi,bmi2"), min_vector_width(512))), apply_to = function)
-#define NAME(f) f##_avx512
-#include "FeatureMath.inc"
-#include "Reproducible.inc"
-#include "ClusterBody.inc"
-#include "SubstructureBody.inc"
-#undef NAME
-#pragma clang attribute pop
-#define PICK(f, ...) (pando_instruction_level() == 2 ? f##_avx512(__VA_ARGS__) : \
-                      pando_instruction_level() == 1 ? f##_avx2(__VA_ARGS__) : f##_base(__VA_ARGS__))
-#else
-#define PICK(f, ...) f##_base(__VA_ARGS__)
-#endif
+#define BODY "SubstructureBody.inc"
+#include "Dispatch.inc"
 
 void pando_cluster_prepare(size_t n, const pando_cluster_objects *objects) { PICK(prepare, n, objects); }
 size_t pando_cluster(size_t n, enum pando_cluster_algorithm algorithm, enum pando_cluster_scheme scheme, double radius,
