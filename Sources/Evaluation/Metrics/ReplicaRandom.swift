@@ -2,31 +2,23 @@ import Foundation
 import Support
 
 /// Random numbers of one bootstrap replica: they follow from its key alone, on any thread.
-///
-/// SplitMix64 (Steele, Lea, Flood 2014) started at the XXH3-64 of the key.
 struct ReplicaRandom {
-    private var state: UInt64
+    private var source: SplitMix64
 
     init(seed: UInt64, purpose: String, replica: Int) {
         var bytes = Array(purpose.utf8)
         for word in [seed, UInt64(truncatingIfNeeded: replica)] {
             bytes += withUnsafeBytes(of: word.littleEndian) { Array($0) }
         }
-        state = bytes.withUnsafeBytes { Digest(of: $0).value }
+        source = bytes.withUnsafeBytes { SplitMix64(key: $0) }
     }
 
     @inline(__always)
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
+    mutating func next() -> UInt64 { source.next() }
 
     /// A number in 0..<1, of 53 bits.
     @inline(__always)
-    mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+    mutating func uniform() -> Double { source.uniform() }
 
     /// A number below `bound`, each with the same probability (Lemire 2019, with 32 bits).
     @inline(__always)

@@ -6,10 +6,8 @@ enum Purpose: UInt64 {
 }
 
 /// Numbers that follow from a key alone: the same on every machine, in every thread, in every run.
-///
-/// SplitMix64 (Steele, Lea, Flood 2014) started at the XXH3-64 of the key's words.
 public struct KeyedRandom: Sendable {
-    private var state: UInt64
+    @usableFromInline var source: SplitMix64
 
     /// Numbers for a key, for example (purpose, seed, epoch, stream, window).
     public init(_ key: UInt64...) {
@@ -17,12 +15,12 @@ public struct KeyedRandom: Sendable {
     }
 
     init(words key: [UInt64]) {
-        state = key.map(\.littleEndian).withUnsafeBytes { Digest(of: $0).value }
+        source = key.map(\.littleEndian).withUnsafeBytes { SplitMix64(key: $0) }
     }
 
     /// Numbers from a state on.
     init(state: UInt64) {
-        self.state = state
+        source = SplitMix64(state: state)
     }
 
     /// The first state for a key of five words, without an array of them.
@@ -39,26 +37,15 @@ public struct KeyedRandom: Sendable {
 
     /// The next 64 bits.
     @inlinable
-    public mutating func next() -> UInt64 {
-        advance()
-    }
-
-    @usableFromInline
-    mutating func advance() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
+    public mutating func next() -> UInt64 { source.next() }
 
     /// A number below `bound`, each with the same probability (Lemire 2019).
     public mutating func below(_ bound: UInt64) -> UInt64 {
         guard bound > 1 else { return 0 }
-        var (high, low) = bound.multipliedFullWidth(by: advance())
+        var (high, low) = bound.multipliedFullWidth(by: next())
         if low < bound {
             let threshold = (0 &- bound) % bound
-            while low < threshold { (high, low) = bound.multipliedFullWidth(by: advance()) }
+            while low < threshold { (high, low) = bound.multipliedFullWidth(by: next()) }
         }
         return high
     }

@@ -1,3 +1,4 @@
+import Support
 import Torch
 
 /// How jets are drawn from a model.
@@ -101,15 +102,10 @@ extension GenerativeModel {
         return result
     }
 
-    /// A number in 0..<1 for each jet and step (SplitMix64, Steele et al. 2014, over the three numbers).
+    /// A number in 0..<1 for each jet and step: the three numbers, mixed one after the other.
     package static func uniform(seed: UInt64, jet: Int, step: Int) -> Double {
-        func mixed(_ value: UInt64) -> UInt64 {
-            var z = value &+ 0x9e37_79b9_7f4a_7c15
-            z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-            z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-            return z ^ z >> 31
-        }
-        let key = mixed(mixed(mixed(seed) ^ UInt64(truncatingIfNeeded: jet)) ^ UInt64(truncatingIfNeeded: step))
-        return Double(key >> 11) * 0x1p-53
+        let ofJet = SplitMix64.mixed(SplitMix64.mixed(seed) ^ UInt64(truncatingIfNeeded: jet))
+        var source = SplitMix64(state: ofJet ^ UInt64(truncatingIfNeeded: step))
+        return source.uniform()
     }
 }
