@@ -170,7 +170,7 @@ public final class Loader: Sendable {
             let words = differences.map { "\($0) \(state.options[$0] ?? "none"), now \(mine[$0] ?? "none")" }
             throw fault("the state was made with \(words.joined(separator: "; "))")
         }
-        let steps = try steps(epoch: state.epoch)
+        let steps = state.epoch < 0 ? stepsPerEpoch : try steps(epoch: state.epoch)
         guard state.epoch >= 0, (0...steps).contains(state.step) else {
             throw fault("the state is at step \(state.step) of epoch \(state.epoch), which has \(steps)")
         }
@@ -194,7 +194,14 @@ public final class Loader: Sendable {
     }
 
     /// Batches of an epoch; epochs of a mixture may differ by some.
-    func steps(epoch: Int) throws -> Int { try mixturePlan(epoch: epoch)?.steps ?? stepsPerEpoch }
+    func steps(epoch: Int) throws -> Int {
+        guard epoch >= 0 else {
+            throw LoaderError(
+                .options, file: dataset.directory, place: "epoch \(epoch)",
+                message: "does not exist; epochs are numbered from 0")
+        }
+        return try mixturePlan(epoch: epoch)?.steps ?? stepsPerEpoch
+    }
 }
 
 /// A dataset of a mixture.

@@ -304,6 +304,8 @@ import Testing
         for (step, rank) in [(-1, 0), (9999, 0), (0, 3), (0, -1)] {
             #expect(throws: LoaderError.self) { try loader.jets(inStep: step, rank: rank, epoch: 0) }
         }
+        let error = #expect(throws: LoaderError.self) { try loader.jets(inStep: 0, rank: 0, epoch: -1) }
+        #expect(error?.place == "epoch -1")
 
         // The last batch of an epoch that keeps it: some streams have no more rows for it.
         let keeping = try Loader(dataset: path, columns: ["event"], options: options { $0.dropLast = false })
