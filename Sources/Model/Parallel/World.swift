@@ -104,7 +104,9 @@ public final class World {
             }
         } catch let error as TorchError {
             // Who is gone is not in what the sockets say.
-            let cause = vigil?.cause() ?? "a process is gone: \(error.message)"
+            let cause =
+                vigil?.cause()
+                ?? "the processes cannot do together what they must, though none is known to be gone: \(error.message)"
             throw ModelError(.ranks, message: cause)
         }
     }
