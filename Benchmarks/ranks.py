@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures training by two processes beside one process with one and with two threads, and what summing gradients takes.
+"""Measures training by two processes beside one process with one and with two threads, and what summing gradients takes: within a machine,
+and between two with a wire of 1 Gbit/s (network namespaces, which want root; else they are left out).
 
     Benchmarks/run --only ranks [--quick] [--steps N] [--batch N] [--repeat N] [--results DIR] [--omnijet PATH] [--pando PATH]
 
@@ -9,6 +10,7 @@ wall time since training began, so they want a quiet machine with two cores. Pri
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,15 +19,18 @@ from convert import spread, text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, f"{ROOT}/Tests/Interop"]
 import inputs  # noqa: E402
+import machines  # noqa: E402
 
-# What is measured: processes, threads of each, and more options.
+# What is measured: processes, threads of each, more options, and what goes over the wire if there is one.
 WAYS = {
-    "1 process, 1 thread": (1, 1, []),
-    "1 process, 2 threads": (1, 2, []),
-    "2 processes, 1 thread each": (2, 1, []),
-    "2 processes, gradients behind the pass": (2, 1, ["--no-overlap"]),
+    "1 process, 1 thread": (1, 1, [], None),
+    "1 process, 2 threads": (1, 2, [], None),
+    "2 processes, 1 thread each": (2, 1, [], None),
+    "2 processes, gradients behind the pass": (2, 1, ["--no-overlap"], None),
+    "2 machines, 1 Gbit/s": (2, 1, [], "1gbit"),
+    "2 machines, gradients behind the pass": (2, 1, ["--no-overlap"], "1gbit"),
 }
 # Codes do not matter for the speed, so the tokenizer is an untrained one.
 TOKENIZER = {
@@ -59,11 +64,25 @@ def prepare(options, folder):
 
 
 def measure(options, folder, configuration, way, number):
-    ranks, threads, more = WAYS[way]
+    ranks, threads, more, wire = WAYS[way]
     words = ["pretrain", configuration, "--run", f"{folder}/run-{number}", "--threads", str(threads), "--quiet", "--json", *more]
     launcher = ["launch", "-n", str(ranks), "--"] if ranks > 1 else []
     environment = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(threads)}
+    if wire:
+        return over_wire([options.omnijet, *words], folder, wire, environment)
     return json.loads(quiet([options.omnijet, *launcher, *words], env=environment).splitlines()[-1])
+
+
+def over_wire(command, folder, rate, environment):
+    """A rank on each of two machines."""
+    with machines.TwoMachines(folder, rate) as two:
+        common = ["--world-size", "2", "--master", f"{machines.address(0)}:29500"]
+        ranks = [two.start(number, [*command, *common, "--rank", number], env=environment) for number in range(2)]
+        found = [(*rank.communicate(), rank.returncode) for rank in ranks]
+    for _, errors, status in found:
+        if status:
+            raise SystemExit(f"{' '.join(map(str, command))}: exit {status}\n{errors}")
+    return json.loads(found[0][0].splitlines()[-1])
 
 
 def main():
@@ -82,17 +101,21 @@ def main():
             raise SystemExit(f"{tool}: not there; run 'make build omnijet'")
     if options.quick:
         options.jets, options.batch, options.steps, options.repeat = 2000, 32, 2, 1
+    missing = machines.impossible() or ("no tc here" if not shutil.which("tc") else None)
+    if missing:
+        print(f"two machines are left out: {missing}", file=sys.stderr)
+    ways = [name for name in WAYS if not (missing and WAYS[name][3])]
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         configuration = prepare(options, folder)
         for number in range(options.repeat):
-            names = list(WAYS) if number % 2 == 0 else list(reversed(WAYS))
+            names = ways if number % 2 == 0 else ways[::-1]
             rounds.append({name: measure(options, folder, configuration, name, f"{number}-{WAYS[name][0]}-{len(rounds)}-{names.index(name)}") for name in names})
     first = next(iter(WAYS))
     report = {"batch": options.batch, "steps": options.steps, "rounds": rounds, "ways": {}}
     print(f"{options.steps} steps of {options.batch} jets, backbone of the released sizes, {len(os.sched_getaffinity(0))} cores")
     print(f"{'':42}tokens/s                        times the first one   waiting for gradients")
-    for name in WAYS:
+    for name in ways:
         rates = [one[name]["rowsPerSecond"] for one in rounds]
         found = report["ways"][name] = {
             "tokensPerSecond": spread(rates), "timesTheFirst": spread([one[name]["rowsPerSecond"] / one[first]["rowsPerSecond"] for one in rounds]),
