@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 import uproot
 
+import machines
 from conftest import BINARY, DATA, ROOT, convert, run
 from test_omnijet import OMNIJET
 
@@ -130,10 +132,11 @@ def test_several_processes_are_measured_beside_one(tmp_path):
         capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "ranks.json").read_text())
+    assert len(report["ways"]) == (6 if machines.impossible() is None else 4)
     for name, way in report["ways"].items():
         assert way["tokensPerSecond"]["minimum"] > 0
         # One process waits for nobody.
-        assert (way["reducing"]["median"] > 0) == name.startswith("2 processes")
+        assert (way["reducing"]["median"] > 0) != name.startswith("1 process,")
 
 
 def test_metrics_are_measured_beside_scipy(tmp_path):
