@@ -146,11 +146,22 @@ public final class Loader: Sendable {
     }
 
     /// The batches of an epoch from where a state says; with any number of threads and ranks.
+    /// - Parameters:
+    ///   - share: Which of several processes this is that deal out whole batches among them, as workers of PyTorch's DataLoader do.
+    ///   - shares: How many these are: this one gets the batches `share`, `share + shares`, ... behind the state. Each decodes
+    ///     all record batches.
     /// - Throws: `LoaderError` with code `state` that names the difference if the state is of another dataset or of other
-    ///   options.
-    public func batches(from state: LoaderState) throws -> BatchIterator {
+    ///   options, `options` if there is no such share.
+    public func batches(from state: LoaderState, share: Int = 0, of shares: Int = 1) throws -> BatchIterator {
         try check(state)
-        return BatchIterator(running: RunningQueue(try makeQueue(epoch: state.epoch, first: state.step)), state: state)
+        guard (1...1 << 20).contains(shares), (0..<shares).contains(share) else {
+            throw LoaderError(
+                .options, file: dataset.directory, place: "share", message: "there is no share \(share) of \(shares)")
+        }
+        var own = state
+        own.step += share
+        let queue = try makeQueue(epoch: state.epoch, first: own.step, stride: shares)
+        return BatchIterator(running: RunningQueue(queue), state: own, stride: shares)
     }
 
     /// Whether a state is one of this loader.
@@ -188,9 +199,10 @@ public final class Loader: Sendable {
         return AsyncBatches(first: state.step) { [self] in try makeQueue(epoch: state.epoch, first: state.step) }
     }
 
-    private func makeQueue(epoch: Int, first: Int) throws -> BatchQueue {
+    private func makeQueue(epoch: Int, first: Int, stride: Int = 1) throws -> BatchQueue {
         try BatchQueue(
-            loader: self, plan: rankPlan(epoch: epoch, rank: options.rank), first: first, steps: steps(epoch: epoch))
+            loader: self, plan: rankPlan(epoch: epoch, rank: options.rank), first: first, stride: stride,
+            steps: steps(epoch: epoch))
     }
 
     /// Batches of an epoch; epochs of a mixture may differ by some.

@@ -9,7 +9,7 @@ public enum JetAxisDefinition: String, Codable, Sendable, CaseIterable {
     /// `jet_pt`, `jet_eta` and `jet_phi` of the source; it has no energy, so `part_erel` is refused.
     case stored
 
-    init(named name: String) throws(LoaderError) {
+    package init(named name: String) throws(LoaderError) {
         guard let found = Self(rawValue: name) else {
             throw LoaderError(
                 .feature, place: "axis",

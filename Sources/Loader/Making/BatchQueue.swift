@@ -26,7 +26,7 @@ final class BatchQueue: Sendable {
         var next: Int
         var taken: Int
         var making: [Int] = []
-        /// Batches that are ready, by step modulo the length.
+        /// Batches that are ready, by their number here modulo the length.
         var ready: [Result<Batch, any Error>?]
         var streams: [Stream]
         var free: [WindowBuffer] = []
@@ -44,13 +44,18 @@ final class BatchQueue: Sendable {
 
     private let loader: Loader
     private let plan: RankPlan
+    private let first: Int
+    private let stride: Int
     private let steps: Int
     private let state: Monitor<State>
     private let process = getpid()
 
-    init(loader: Loader, plan: RankPlan, first: Int, steps: Int) {
+    /// - Parameter stride: Only every so many steps are made.
+    init(loader: Loader, plan: RankPlan, first: Int, stride: Int, steps: Int) {
         self.loader = loader
         self.plan = plan
+        self.first = first
+        self.stride = stride
         self.steps = steps
         // Exact order needs no windows.
         var streams = Array(repeating: Stream(), count: plan.isExact ? 0 : plan.unitCount)
@@ -72,6 +77,9 @@ final class BatchQueue: Sendable {
     /// What was done so far.
     var counters: LoaderCounters { state.read { $0.counters } }
 
+    /// Where a batch waits among `count` places.
+    private func place(_ step: Int, _ count: Int) -> Int { (step - first) / stride % count }
+
     /// Starts the threads.
     func start() {
         for _ in 0..<loader.options.threads {
@@ -84,7 +92,7 @@ final class BatchQueue: Sendable {
                 // Fewer threads make the same batches; without any, whoever asks is told.
                 state.update { state in
                     state.threads -= 1
-                    if state.threads == 0 { state.ready[state.taken % state.ready.count] = .failure(error) }
+                    if state.threads == 0 { state.ready[self.place(state.taken, state.ready.count)] = .failure(error) }
                 }
             }
         }
@@ -116,12 +124,12 @@ final class BatchQueue: Sendable {
         }
         let asked = LoaderCounters.now
         func pick(_ state: inout State) -> Result<Batch, any Error>? {
-            let place = step % state.ready.count
+            let place = place(step, state.ready.count)
             guard state.taken == step, let result = state.ready[place] else { return nil }
             // An error stays where it is, for whoever asks again.
             if case .success = result {
                 state.ready[place] = nil
-                state.taken = step + 1
+                state.taken = step + stride
                 state.counters.batches += 1
             }
             state.counters.stalled += LoaderCounters.now - asked
@@ -139,7 +147,7 @@ final class BatchQueue: Sendable {
             bench = try Workbench(loader: loader)
         } catch {
             // Whatever the consumer asks for next, it is told.
-            state.update { state in state.ready[state.taken % state.ready.count] = .failure(error) }
+            state.update { state in state.ready[self.place(state.taken, state.ready.count)] = .failure(error) }
             return
         }
         while true {
@@ -164,9 +172,9 @@ final class BatchQueue: Sendable {
             failure = failure ?? state.streams[unit].failure
             if missing < 0, !state.streams[unit].isLoading, state.streams[unit].failure == nil { missing = unit }
         }
-        let mayMake = step < state.taken + state.ready.count
+        let mayMake = step < state.taken + state.ready.count * stride
         if mayMake, isComplete || failure != nil && missing < 0 && !state.streams.contains(where: \.isLoading) {
-            state.next += 1
+            state.next += stride
             state.making.append(step)
             if let failure { return .fail(step, failure) }
             bench.windows.removeAll(keepingCapacity: true)
@@ -181,7 +189,7 @@ final class BatchQueue: Sendable {
         // As many windows ahead as there are threads, so that record batches in memory stay within the store.
         let held = state.streams.reduce(0) { $0 + $1.held.count + ($1.isLoading ? 1 : 0) }
         if missing < 0, held < state.streams.count + loader.options.threads {
-            let ahead = min(steps - 1, step + Self.lookahead)
+            let ahead = min(steps - 1, step + Self.lookahead * stride)
             missing =
                 state.streams.indices.first { unit in
                     let stream = state.streams[unit]
@@ -195,7 +203,9 @@ final class BatchQueue: Sendable {
     }
 
     private func load(_ unit: Int, _ buffer: WindowBuffer, _ bench: Workbench) {
-        let position = state.read { $0.streams[unit].end }
+        // What only batches between those of this stride need is left out.
+        let (end, next) = state.read { ($0.streams[unit].end, min($0.next, steps - 1)) }
+        let position = max(end, plan.range(unit, step: next).lowerBound)
         let reader = bench.readers[unit % plan.sources.count], before = reader.counts
         let result = Result {
             guard let window = plan.window(unit, at: position) else {
@@ -250,7 +260,7 @@ final class BatchQueue: Sendable {
     private func finish(_ step: Int, _ result: Result<Batch, any Error>, _ bench: Workbench) {
         bench.windows.removeAll(keepingCapacity: true)
         state.update { state in
-            if !state.isStopped { state.ready[step % state.ready.count] = result }
+            if !state.isStopped { state.ready[self.place(step, state.ready.count)] = result }
             state.making.removeAll { $0 == step }
             let oldest = state.making.min() ?? state.next
             for unit in state.streams.indices {
