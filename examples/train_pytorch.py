@@ -61,6 +61,8 @@ def main():
     if asked.threads:
         torch.set_num_threads(asked.threads)
     torch.manual_seed(1)
+    # A GPU's matrix products are repeatable only so.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     is_many = "WORLD_SIZE" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
     if is_many:

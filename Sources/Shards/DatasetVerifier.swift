@@ -41,8 +41,8 @@ public struct DatasetVerifier: Sendable {
     public var provesLosslessness = false
     /// How many threads work.
     public var threads = 1
-    /// Is told the bytes checked so far and the bytes of all.
-    public var progress: @Sendable (Int, Int) -> Void = { _, _ in }
+    /// Is told the bytes checked so far and the bytes of all; false ends the work.
+    public var progress: @Sendable (Int, Int) -> Bool = { _, _ in true }
 
     /// A verifier for a dataset.
     public init(directory: String) {
@@ -50,7 +50,8 @@ public struct DatasetVerifier: Sendable {
     }
 
     /// Verifies.
-    /// - Throws: `DatasetError` with code `notADataset` if there is no dataset; damage is reported, not thrown.
+    /// - Throws: `DatasetError` with code `notADataset` if there is no dataset, `interrupted` if `progress` ended the work; damage
+    ///   is reported, not thrown.
     public func run() throws -> VerificationReport {
         var report = VerificationReport()
         let catalogue: Catalogue
@@ -68,6 +69,12 @@ public struct DatasetVerifier: Sendable {
         try checkShards(catalogue, index, &report)
         if provesLosslessness, report.isSound { try checkDecoding(&report) }
         return report
+    }
+
+    private func tell(_ done: Int, _ total: Int) throws {
+        guard progress(done, total) else {
+            throw DatasetError(.interrupted, file: directory, message: "the check was stopped", advice: "run it again")
+        }
     }
 
     private func text(_ error: any Error) -> String {
@@ -111,10 +118,10 @@ public struct DatasetVerifier: Sendable {
         let total = catalogue.bytes
         try WorkerThreads.forEach(catalogue.shards.count, threads: threads) { number in
             let entry = catalogue.shards[number]
-            let damage = check(
+            let damage = try check(
                 entry, batches: index?.shards[number] ?? [], index: catalogue.index.file, firstRow: firstRows[number],
                 progress: { bytes in
-                    progress(
+                    try tell(
                         done.update {
                             $0 += bytes; return $0
                         }, total)
@@ -129,8 +136,9 @@ public struct DatasetVerifier: Sendable {
     /// Checks the whole file's digest and the parts of its messages in one pass; only if the file's digest does not fit,
     /// looks for the place.
     private func check(
-        _ entry: ShardEntry, batches: [BatchRecord], index: String, firstRow: Int, progress: @escaping (Int) -> Void
-    ) -> [Damage] {
+        _ entry: ShardEntry, batches: [BatchRecord], index: String, firstRow: Int,
+        progress: @escaping (Int) throws -> Void
+    ) throws -> [Damage] {
         do {
             let input = try InputFile(path: "\(directory)/\(entry.file)")
             guard input.size == entry.bytes else {
@@ -152,6 +160,8 @@ public struct DatasetVerifier: Sendable {
             let places = try locate(input, entry, batches, firstRow, buffer)
             return places.isEmpty
                 ? [Damage(file: entry.file, place: "", message: "digest \(whole), expected \(entry.digest)")] : places
+        } catch let error as DatasetError where error.code == .interrupted {
+            throw error
         } catch {
             return [Damage(file: entry.file, place: "", message: text(error), firstRow: firstRow, rows: entry.rows)]
         }
@@ -212,7 +222,7 @@ public struct DatasetVerifier: Sendable {
                         )
                     }
                 }
-                progress(total + record.offset, 2 * total)
+                try tell(total + record.offset, 2 * total)
             }
         }
         report.batchesDecoded = dataset.batchCount

@@ -13,7 +13,7 @@ struct ShardPass: ~Copyable {
 
     private let input: InputFile
     private let buffer: AlignedBuffer
-    private let progress: (Int) -> Void
+    private let progress: (Int) throws -> Void
     private var position = 0
     private var state = StreamingDigest()
     /// What the index has wrong, if the shard's own digest fits; without meaning otherwise.
@@ -22,7 +22,7 @@ struct ShardPass: ~Copyable {
     /// The digest of the bytes that have passed.
     var digest: Digest { state.digest }
 
-    init(_ input: InputFile, buffer: AlignedBuffer, progress: @escaping (Int) -> Void) {
+    init(_ input: InputFile, buffer: AlignedBuffer, progress: @escaping (Int) throws -> Void) {
         self.input = input
         self.buffer = buffer
         self.progress = progress
@@ -55,7 +55,7 @@ struct ShardPass: ~Copyable {
         try input.read(at: position, into: UnsafeMutableRawBufferPointer(start: buffer.base, count: count))
         state.update(buffer.bytes(count))
         position += count
-        progress(count)
+        try progress(count)
     }
 
     private mutating func check(

@@ -1,5 +1,7 @@
 """Datasets in Python, held against h5py on the file that they were made of."""
+import copy
 import pickle
+import threading
 
 import h5py
 import numpy as np
@@ -167,3 +169,79 @@ def test_what_is_no_dataset_says_so(tmp_path):
 def test_a_dataset_can_be_pickled(sample):
     dataset = pickle.loads(pickle.dumps(pando.Dataset(sample)))
     assert len(dataset[3:9].counts) == 6
+
+
+def test_a_column_that_is_named_twice_is_read_once(sample, source):
+    dataset = pando.Dataset(sample)
+    jets = dataset.read(0, 100, ["px", "px", "jet_pt"])
+    assert list(jets) == ["px", "jet_pt"] and (jets["jet_pt"] == source["jet_pt"][:100]).all()
+    assert list(dataset.read(0, 3, "jet_pt")) == ["jet_pt"]
+    assert dataset.to_arrow("jet_pt").column_names == ["jet_pt"]
+
+
+def test_numbers_of_jets_are_whole_and_count_from_the_end_too(sample, source):
+    dataset = pando.Dataset(sample)
+    jets = dataset[0:5]
+    for number in (-1, -5, np.int8(-2), np.uint8(4)):
+        assert jets.jet(number)["jet_pt"] == source["jet_pt"][:5][number]
+        assert len(jets.jet(number)["px"]) == source["counts"][:5][number]
+    for number in (5, -6):
+        with pytest.raises(IndexError, match=f"no jet {number} among these 5"):
+            jets.jet(number)
+    for number in (np.uint8(255), np.int8(127), np.int8(-1), np.uint64(3)):
+        assert dataset[number]["jet_pt"] == source["jet_pt"][number]
+    for key in ("jet_pt", [1, 5], (0, 1), np.array([1, 5]), 1.5):
+        with pytest.raises(TypeError, match="by number or slice"):
+            dataset[key]
+
+
+def test_jets_are_copied_and_sent(sample):
+    jets = pando.Dataset(sample)[10:20]
+    for same in pickle.loads(pickle.dumps(jets)), copy.deepcopy(jets):
+        assert same.rows == range(10, 20) and (same["px"] == jets["px"]).all() and (same.counts == jets.counts).all()
+        assert same.to_arrow() == jets.to_arrow()
+
+
+def test_threads_share_a_dataset_that_none_has_opened(sample, source):
+    sent = pickle.dumps(pando.Dataset(sample))
+    for _ in range(50):
+        dataset, faults = pickle.loads(sent), []
+        together = threading.Barrier(8)
+
+        def work(number):
+            together.wait()
+            rows = slice(200 * number, 200 * number + 100)
+            try:
+                assert (dataset[rows]["jet_pt"] == source["jet_pt"][rows]).all()
+            except BaseException as error:
+                faults.append(error)
+
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert not faults
+
+
+def test_arrow_takes_a_dataset_and_no_columns_have_rows(sample):
+    pa = pytest.importorskip("pyarrow")
+    with pando.Dataset(sample) as dataset:
+        assert pa.table(dataset) == dataset.to_arrow()
+        assert dataset.read(0, 5, []).to_arrow().num_rows == 5
+
+
+def test_what_a_progress_raises_ends_verifying(sample):
+    class Enough(Exception):
+        pass
+
+    def progress(done, total):
+        seen.append(done)
+        raise Enough
+
+    for lossless in (False, np.bool_(True)):
+        seen = []
+        with pytest.raises(Enough):
+            pando.Dataset(sample).verify(lossless=lossless, threads=2, progress=progress)
+        # One more of each thread may have been on its way.
+        assert len(seen) <= 2

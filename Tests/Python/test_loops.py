@@ -164,7 +164,8 @@ def test_memory_stays_flat_over_ten_thousand_batches_kept_and_dropped_in_odd_ord
             if seen in (500, 10_500):
                 sizes.append(memory())
         epoch += 1
-    assert sizes[1] - sizes[0] < 3 << 20, sizes
+    # A batch that leaked each time would be hundreds of MB; what allocators keep on a busy machine is a few.
+    assert sizes[1] - sizes[0] < 16 << 20, sizes
 
 
 def test_errors_leak_nothing(sample):
@@ -206,18 +207,19 @@ def test_two_loaders_run_at_once(sample):
     assert found == {epoch: jets(one.batches(epoch)) for epoch in range(4)}
 
 
-def test_a_loop_that_is_left_leaves_no_threads_and_no_descriptors(sample):
+def test_a_loop_that_is_left_leaves_no_threads_and_no_descriptors(sample, request):
     def leave():
         loader = make(sample, threads=3)
         batches = loader.batches(0)
         return next(batches), next(iter(loader))
 
     leave()
-    gc.collect()
+    # Nothing waits in a cycle of references for the collector.
+    gc.disable()
+    request.addfinalizer(gc.enable)
     before, files = threads(), len(os.listdir("/proc/self/fd"))
     for _ in range(20):
         leave()
-    gc.collect()
     end = time.monotonic() + 5
     while time.monotonic() < end and threads() > before:
         time.sleep(0.01)
@@ -231,6 +233,166 @@ def test_a_closed_loop_ends(sample):
         assert batches.counters["batches"] == 1
     assert list(batches) == [] and batches.counters == {}
     assert (batch.features == features).all()
+
+
+def test_a_loop_that_another_one_ended_says_so(sample):
+    loader = make(sample)
+    with pytest.raises(pando.LoaderError, match="another loop over this loader has begun.*batches"):
+        list(zip(loader, loader))
+    # One that has ended, or was left, is no fault.
+    assert len(list(loader)) == 27
+    for _ in loader:
+        break
+    assert len(list(loader)) == 27
+    both = loader.batches(0), loader.batches(0)
+    assert len(list(zip(*both))) == 27
+
+
+def test_counters_are_read_by_another_thread_while_loops_end(sample):
+    loader = make(sample, batch_size=16)
+    current, stop, faults = [loader.batches(0)], threading.Event(), []
+
+    def look():
+        while not stop.is_set():
+            try:
+                current[0].counters
+            except BaseException as error:
+                faults.append(error)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for epoch in range(300):
+        with loader.batches(epoch) as batches:
+            current[0] = batches
+            next(batches)
+    stop.set()
+    watcher.join()
+    assert not faults
+
+
+INTERRUPTED = """
+import resource, signal, sys, pando
+
+class Alarm(Exception):
+    pass
+
+armed = False
+
+def handler(*_):
+    if armed:
+        raise Alarm
+
+signal.signal(signal.SIGALRM, handler)
+loader = pando.Loader(sys.argv[1], 64, features="released", drop_last=False)
+interrupts = lost = 0
+for epoch in range(60):
+    batches, seen = loader.batches(epoch), []
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    while True:
+        try:
+            armed = True
+            batch = next(batches)
+            armed = False
+        except StopIteration:
+            break
+        except Alarm:
+            armed = False
+            interrupts += 1
+            continue
+        seen.append(batch.step)
+        assert seen[-1] + 1 == batches.state_dict()["step"]
+    armed = False
+    assert sorted(set(seen)) == seen
+    lost += len(loader) - len(seen)
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(interrupts, lost)
+"""
+
+
+def test_an_exception_of_a_signal_handler_loses_no_batch(sample):
+    """Between the return of `next` and the assignment Python itself may raise, which no iterator can help: a few at most."""
+    out, _ = run(INTERRUPTED, sample)
+    interrupts, lost = map(int, out.split())
+    assert interrupts > 20 and lost <= interrupts / 10, out
+
+
+def test_a_loader_is_closed_in_a_signal_handler(sample):
+    program = """
+import signal, sys, threading, time, pando
+loader = pando.Loader(sys.argv[1], 64, features="released")
+signal.signal(signal.SIGALRM, lambda *_: loader.close())
+for round in range(50):
+    batches = iter(loader)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    for batch in batches:
+        pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    loader.set_epoch(0)
+print("ended")
+"""
+    out, _ = run(program, sample)
+    assert out == "ended\n"
+
+
+def test_a_batch_that_could_not_be_made_a_tensor_comes_again(sample):
+    class Broken(Exception):
+        pass
+
+    batches = make(sample, columns=["jet_pt"]).batches(0)
+
+    class Tensors:
+        @property
+        def device(self):
+            raise Broken
+
+    batches._tensors = Tensors()
+    for _ in range(2):
+        with pytest.raises(Broken):
+            next(batches)
+    assert batches.state_dict()["step"] == 0
+    batches._tensors = None
+    assert [batch.step for batch in batches] == list(range(27))
+
+
+def test_what_stands_beside_a_named_configuration_counts(sample):
+    loader = pando.Loader(sample, 64, features="released", pad_length=32, axis="stored", jet_features=["jet_pt"])
+    batch = next(loader.batches(0))
+    assert batch.features.shape == (64, 32, 3) and batch.jet_features.shape == (64, 1)
+    other = next(pando.Loader(sample, 64, features="released", pad_length=32).batches(0))
+    assert (batch.jets == other.jets).all() and (batch.features != other.features).any()
+    named = {"features": [{"name": "part_pt"}], "pad_length": 16}
+    assert next(pando.Loader(sample, 64, features=named).batches(0)).features.shape == (64, 16, 1)
+    assert next(pando.Loader(sample, 64, features=named, pad_length=8).batches(0)).features.shape == (64, 8, 1)
+    for options in ({"pad_length": 8}, {"axis": "stored"}, {"jet_features": ["jet_pt"]}):
+        with pytest.raises(pando.LoaderError, match="needs features of constituents beside it"):
+            pando.Loader(sample, 64, columns=["jet_pt"], **options)
+
+
+def test_numbers_of_numpy_and_one_name_are_what_they_look_like(sample):
+    loader = pando.Loader(
+        (sample, np.float32(1), "train"), np.int64(64), features=[{"name": "part_pt", "func": "log", "inv_func": "exp", "subtract_by": np.float32(1.5)}],
+        shuffle=np.bool_(True), seed=np.uint64(3), columns="jet_pt", window=np.int16(4),
+    )
+    loader.set_epoch(np.int64(3))
+    assert json.loads(json.dumps(loader.state_dict()))["epoch"] == 3
+    batch = next(loader.batches(np.int8(2)))
+    assert batch.columns == ("jet_pt",) and batch.epoch == 2
+    # By name, as a TorchBatch has it.
+    assert batch["features"] is batch.features
+    assert len(pando.Loader(pando.Dataset(sample), 64)) == 26
+
+
+class Own(pando.Loader):
+    """A user's own."""
+
+    def doubled(self):
+        return 2 * len(self)
+
+
+def test_a_loader_of_a_users_class_stays_one(sample):
+    loader = Own(sample, 64, columns=["jet_pt"])
+    for same in pickle.loads(pickle.dumps(loader)), copy.deepcopy(loader):
+        assert isinstance(same, Own) and same.doubled() == 52
 
 
 #: A shard that is a pipe: whoever opens it waits until somebody writes to it, and nobody does.
@@ -252,23 +414,24 @@ import threading, time
 threading.Thread(target=lambda: next(batches), daemon=True).start()
 time.sleep(0.2)
 # A call that kept the interpreter would let this thread run between two calls only, ten times a second.
-count, end = 0, time.monotonic() + 1
-while time.monotonic() < end:
+pauses = []
+for _ in range(200):
+    begin = time.monotonic()
     time.sleep(0.001)
-    count += 1
-print(count, flush=True)
+    pauses.append(time.monotonic() - begin)
+print(sorted(pauses)[100], flush=True)
 os._exit(0)
 """
     out, _ = run(program, path)
-    assert int(out) > 100
+    assert float(out) < 0.05
 
 
 def test_ctrl_c_is_heard_while_a_batch_is_waited_for(sample, tmp_path):
     path = tmp_path / "waits.pando"
     subprocess.run(["cp", "-r", sample, path], check=True)
     program = WAITING + """
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     next(batches)
     print("a batch?")
 except KeyboardInterrupt:
@@ -284,7 +447,7 @@ os._exit(0)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     try:
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert out == "heard 0\n" and process.returncode == 0

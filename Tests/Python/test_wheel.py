@@ -75,7 +75,7 @@ int main(int count, char **arguments) {
         if (depth == 0) break;
     }
     pando_string_release(about);
-    pando_epoch *epoch = pando_epoch_begin(loader, state);
+    pando_epoch *epoch = pando_epoch_begin(loader, state, 0, 1);
     if (!epoch) return puts(pando_error()), 3;
     pando_batch batch;
     double sum = 0;

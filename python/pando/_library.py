@@ -10,6 +10,7 @@ import json
 import operator
 import os
 import pathlib
+from collections.abc import Iterable
 from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_void_p
 from typing import Any
 
@@ -63,7 +64,7 @@ class RawBatch(ctypes.Structure):
     ]
 
 
-ProgressFunction = ctypes.CFUNCTYPE(None, c_int64, c_int64, c_void_p)
+ProgressFunction = ctypes.CFUNCTYPE(c_int32, c_int64, c_int64, c_void_p)
 
 
 def _load() -> ctypes.CDLL:
@@ -91,7 +92,7 @@ def _load() -> ctypes.CDLL:
         "pando_loader_describe": (c_void_p, [c_void_p]),
         "pando_loader_check": (c_int32, [c_void_p, c_char_p]),
         "pando_loader_origins": (c_void_p, [c_void_p, c_int64, c_int64, c_int64]),
-        "pando_epoch_begin": (c_void_p, [c_void_p, c_char_p]),
+        "pando_epoch_begin": (c_void_p, [c_void_p, c_char_p, c_int64, c_int64]),
         "pando_epoch_next": (c_int32, [c_void_p, c_double, POINTER(RawBatch)]),
         "pando_epoch_counters": (c_void_p, [c_void_p]),
         "pando_epoch_end": (None, [c_void_p]),
@@ -135,8 +136,20 @@ def parsed(pointer: int | None) -> Any:
 
 
 def as_json(value: Any) -> bytes:
-    """JSON for the library; NumPy's whole numbers are numbers as well."""
-    return json.dumps(value, default=operator.index).encode()
+    """JSON for the library; NumPy's numbers are numbers as well."""
+    return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """A value of NumPy's, or a zero-dimensional array, as Python's."""
+    if hasattr(value, "item"):
+        return value.item()
+    return operator.index(value)
+
+
+def names_of(columns: str | Iterable[str]) -> list[str]:
+    """Names, each once; one name alone is no sequence of letters."""
+    return [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
 
 
 def whole(number: Any) -> int:
@@ -153,7 +166,10 @@ def encoded(path: str | os.PathLike[str]) -> bytes:
 
 
 class Handle:
-    """Something of the library's, given back when nobody has it any more, by the process that opened it."""
+    """Something of the library's, given back when nobody has it any more, by the process that opened it.
+
+    Whoever calls the library with the pointer holds the handle meanwhile: another thread may let go of its own.
+    """
 
     __slots__ = ("__weakref__", "_close", "pid", "pointer")
 
@@ -161,6 +177,13 @@ class Handle:
         self.pointer, self._close, self.pid = pointer, close, os.getpid()
         if pointer is None:
             raise failure()
+
+    @classmethod
+    def empty(cls, close: Any) -> Handle:
+        """One that gets its pointer later, by assigning it: which no signal can come into the middle of."""
+        made = cls.__new__(cls)
+        made.pointer, made._close, made.pid = None, close, os.getpid()
+        return made
 
     def __del__(self) -> None:
         self.close()

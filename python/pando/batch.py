@@ -82,9 +82,9 @@ class Batch:
     rows: int
     constituents: int
 
-    def __init__(self, raw: RawBatch, shape: Shape) -> None:
+    def __init__(self, raw: RawBatch, owner: Handle, shape: Shape) -> None:
         self._raw: RawBatch | None = raw
-        self._owner: Handle | None = Handle(raw.owner, C.pando_batch_release)
+        self._owner: Handle | None = owner
         self._shape = shape
         self._arrays: dict[str, NDArray[Any]] = {}
         self.epoch, self.step, self.rows, self.constituents = raw.epoch, raw.step, raw.rows, raw.constituents
@@ -191,13 +191,16 @@ class Batch:
         return self._shape.columns
 
     def __getitem__(self, column: str) -> NDArray[Any]:
-        """A column: one value a jet, or those of all constituents, jet by jet, which `column_offsets` divides."""
+        """A column: one value a jet, or those of all constituents, jet by jet, which `column_offsets` divides; else what there
+        is under another name."""
         known = self._arrays.get(f"column {column}")
         if known is not None:
             return known
+        if column not in self._shape.columns and column in self._shape.names:
+            return self._get(column)
         found = RawArray()
         if self._owner is None or C.pando_batch_column(self._owner.pointer, column.encode(), ctypes.byref(found)) != 0:
-            raise KeyError(f"the batch has no column {column}; there are {', '.join(self.columns) or 'none'}")
+            raise KeyError(f"the batch has no column {column}; there are {', '.join(self.names)}")
         made = array(self._owner, found.data, (found.count,), TYPES[found.type])
         self._arrays[f"column {column}"] = made
         return made

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
 import os
 import pathlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import array
-from ._library import TYPES, C, Forks, Handle, ProgressFunction, RawArray, encoded, failure, parsed, text, whole
+from ._library import TYPES, C, Forks, Handle, ProgressFunction, RawArray, encoded, failure, names_of, parsed, text, whole
 from .progress import Progress, teller
 
 
@@ -115,13 +116,22 @@ class Jets(Mapping[str, NDArray[Any]]):
         """Constituents of each jet."""
         return np.diff(self.offsets)
 
-    def jet(self, number: int) -> dict[str, Any]:
-        """One of these jets: numbers, and arrays of its constituents."""
+    def jet(self, number: SupportsIndex) -> dict[str, Any]:
+        """One of these jets, counted from their end if the number is negative: numbers, and arrays of its constituents."""
+        asked, count = operator.index(number), len(self.rows)
+        number = asked + count if asked < 0 else asked
+        if not 0 <= number < count:
+            raise IndexError(f"there is no jet {asked} among these {count}")
         first, last = self.offsets[number], self.offsets[number + 1]
         return {
             name: values[first:last] if self.fields[name].role == "constituent" else values[number]
             for name, values in self._arrays.items()
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process, and a copy, get the values: the memory is the library's.
+        arrays = {name: np.array(values) for name, values in self._arrays.items()}
+        return _restore_jets, (self.rows, self.fields, np.array(self.offsets), arrays)
 
     def to_arrow(self) -> Any:
         """A `pyarrow.Table` over the same memory: lists of constituents, units and meanings in the fields' metadata."""
@@ -139,6 +149,8 @@ class Jets(Mapping[str, NDArray[Any]]):
                 pa.field(name, column.type, nullable=False, metadata={key: note for key, note in notes.items() if note})
             )
             columns.append(column)
+        if not columns:
+            return pa.table({"": pa.nulls(len(self.rows))}).select([])
         return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -158,6 +170,16 @@ class Jets(Mapping[str, NDArray[Any]]):
         return ak.Array(ak.contents.RecordArray(contents, list(self._arrays), length=len(self.rows)))
 
 
+def _restore_jets(rows: range, fields: dict[str, Field], offsets: NDArray[np.int32], arrays: dict[str, NDArray[Any]]) -> Jets:
+    jets = Jets.__new__(Jets)
+    jets.rows, jets.fields, jets.offsets, jets._arrays = rows, fields, offsets, arrays
+    return jets
+
+
+#: Held while a dataset is opened: of several threads one opens it.
+_opening = threading.Lock()
+
+
 class Dataset:
     """A dataset opened for reading. `len(ds)` jets, `ds[i]` one of them, `ds[a:b]` some: all columns of the source, bit for bit.
 
@@ -167,7 +189,8 @@ class Dataset:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         #: The directory.
         self.path = pathlib.Path(path)
-        about = parsed(C.pando_dataset_describe(self._opened().pointer))
+        opened = self._opened()
+        about = parsed(C.pando_dataset_describe(opened.pointer))
         #: All that `dataset.json` holds.
         self.catalogue: dict[str, Any] = about["catalogue"]
         #: The columns that can be read, by name: those of the source, then derived ones.
@@ -182,10 +205,23 @@ class Dataset:
     def _opened(self) -> Handle:
         """The library's dataset, opened once in each process."""
         known: Handle | None = self.__dict__.get("_handle")
-        if known is None or not known.is_ours:
-            Forks.check()
-            known = self._handle = Handle(C.pando_dataset_open(encoded(self.path)), C.pando_dataset_close)
-        return known
+        if known is not None and known.is_ours:
+            return known
+        Forks.check()
+        with _opening:
+            known = self.__dict__.get("_handle")
+            if known is None or not known.is_ours:
+                known = self._handle = Handle(C.pando_dataset_open(encoded(self.path)), C.pando_dataset_close)
+            return known
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing: files are mapped while something uses them, and let go of with the last of it."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_handle"}
@@ -225,31 +261,41 @@ class Dataset:
     def __repr__(self) -> str:
         return f"<pando.Dataset {self.path}: {len(self)} jets with {self.constituents} constituents>"
 
-    def read(self, first: int = 0, last: int | None = None, columns: Sequence[str] | None = None) -> Jets:
+    def read(
+        self, first: SupportsIndex = 0, last: SupportsIndex | None = None, columns: str | Sequence[str] | None = None
+    ) -> Jets:
         """Decodes jets `first`..<`last`: all columns of the source, or these; derived ones have to be named."""
         first, last = whole(first), len(self) if last is None else whole(last)
-        names = [name for name, about in self.schema.items() if not about.is_derived] if columns is None else list(columns)
+        names = [name for name, about in self.schema.items() if not about.is_derived] if columns is None else names_of(columns)
         request = None if columns is None else json.dumps(names).encode()
-        handle = Handle(C.pando_dataset_read(self._opened().pointer, first, max(0, last - first), request), C.pando_jets_close)
+        opened = self._opened()
+        handle = Handle(C.pando_dataset_read(opened.pointer, first, max(0, last - first), request), C.pando_jets_close)
         return Jets(handle, [self.schema[name] for name in names], range(first, max(first, last)))
 
     @overload
-    def __getitem__(self, key: int) -> dict[str, Any]: ...
+    def __getitem__(self, key: SupportsIndex) -> dict[str, Any]: ...
     @overload
     def __getitem__(self, key: slice) -> Jets: ...
 
-    def __getitem__(self, key: int | slice) -> dict[str, Any] | Jets:
+    def __getitem__(self, key: SupportsIndex | slice) -> dict[str, Any] | Jets:
         if isinstance(key, slice):
             first, last, step = key.indices(len(self))
             if step != 1:
                 raise ValueError(f"a step of {step}; jets are read one after the other, take every n-th of the arrays")
             return self.read(first, last)
-        row = key + len(self) if key < 0 else key
+        try:
+            asked = operator.index(key)
+        except TypeError:
+            raise TypeError(
+                f"jets are taken by number or slice, not by {type(key).__name__}; "
+                "read(columns=[...]) takes some columns, and arrays of these any jets"
+            ) from None
+        row = asked + len(self) if asked < 0 else asked
         if not 0 <= row < len(self):
-            raise IndexError(f"there is no jet {key}; {self.path} has {len(self)}")
+            raise IndexError(f"there is no jet {asked}; {self.path} has {len(self)}")
         return self.read(row, row + 1).jet(0)
 
-    def to_arrow(self, columns: Sequence[str] | None = None, stored: bool = False) -> Any:
+    def to_arrow(self, columns: str | Sequence[str] | None = None, stored: bool = False) -> Any:
         """A `pyarrow.Table` of all jets: decoded, in the library's memory; or, `stored`, the shards as they are.
 
         Stored columns (docs/format.md) are mapped: those of uncompressed shards take no memory, compressed ones what they
@@ -259,6 +305,7 @@ class Dataset:
             return self.read(columns=columns).to_arrow()
         import pyarrow as pa
 
+        columns = None if columns is None else names_of(columns)
         tables = []
         for shard in self.catalogue["shards"]:
             with pa.memory_map(os.fspath(self.path / shard["file"])) as source:
@@ -266,7 +313,7 @@ class Dataset:
                 options = pa.ipc.IpcReadOptions(included_fields=wanted)
                 tables.append(pa.ipc.open_file(source, options=options).read_all())
         table = pa.concat_tables(tables)
-        return table if columns is None else table.select(list(columns))
+        return table if columns is None else table.select(columns)
 
     def _stored_number(self, name: str) -> int:
         known = [column["name"] for column in self.catalogue["columns"]]
@@ -274,32 +321,54 @@ class Dataset:
             raise KeyError(f"no column {name} is stored; there are {', '.join(known)}")
         return known.index(name)
 
-    def to_awkward(self, columns: Sequence[str] | None = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """All jets through Arrow's C interface, as `to_arrow()` gives them."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_awkward(self, columns: str | Sequence[str] | None = None) -> Any:
         """An `awkward.Array` of all jets, in the library's memory."""
         return self.read(columns=columns).to_awkward()
 
     def verify(self, lossless: bool = False, threads: int | None = None, progress: Progress | None = None) -> VerificationReport:
         """Checks every byte against its digest and, `lossless`, that decoding gives back the original columns.
 
-        `progress` is told the bytes done and those of all, on any thread; or it is a bar of tqdm's.
-        Damage is in the report and not raised.
+        `progress` is told the bytes done and those of all, on any thread; or it is a bar of tqdm's. What it raises ends the work,
+        as Ctrl-C does. Damage is in the report and not raised.
         """
         threads = threads or len(os.sched_getaffinity(0))
         said = teller(progress)
-        tell = ProgressFunction((lambda done, total, _: said(done, total)) if said else 0)
         outcome: list[Any] = []
+        raised: list[BaseException] = []
+        stop = threading.Event()
+
+        def told(done: int, total: int, _: Any) -> int:
+            try:
+                if said is not None and not stop.is_set():
+                    said(done, total)
+            except BaseException as error:
+                raised.append(error)
+                stop.set()
+            return int(stop.is_set())
+
+        tell = ProgressFunction(told)
 
         def work() -> None:
             try:
-                outcome.append(json.loads(text(C.pando_dataset_verify(encoded(self.path), lossless, threads, tell, None))))
+                outcome.append(json.loads(text(C.pando_dataset_verify(encoded(self.path), bool(lossless), threads, tell, None))))
             except BaseException as error:
                 outcome.append(error)
 
         # A thread of its own, so that Ctrl-C is heard.
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
-        while worker.is_alive():
-            worker.join(0.1)
+        try:
+            while worker.is_alive():
+                worker.join(0.1)
+        except BaseException:
+            stop.set()
+            raise
+        if raised:
+            raise raised[0]
         found = outcome[0]
         if isinstance(found, BaseException):
             raise found

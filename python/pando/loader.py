@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import numbers
+import operator
 import os
 import pathlib
 import sys
@@ -10,9 +12,9 @@ import threading
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
-from ._library import C, Forks, Handle, RawBatch, as_json, failure, parsed, whole
+from ._library import C, Forks, Handle, RawBatch, as_json, failure, names_of, parsed, whole
 from .batch import Batch, Shape
 from .errors import ForkError, LoaderError
 from .ranks import Rank, resolve_rank
@@ -39,7 +41,7 @@ def _sources(paths: Source | Sequence[Source] | Mapping[Any, float]) -> list[dic
         return [{"dataset": os.fspath(path), "weight": float(weight)} for path, weight in paths.items()]
     if isinstance(paths, (str, os.PathLike)):
         return [{"dataset": os.fspath(paths)}]
-    single = isinstance(paths, tuple) and len(paths) in (2, 3) and isinstance(paths[1], (int, float))
+    single = isinstance(paths, tuple) and len(paths) in (2, 3) and isinstance(paths[1], numbers.Real)
     found = []
     for source in [paths] if single else paths:
         if isinstance(source, tuple):
@@ -52,11 +54,14 @@ def _sources(paths: Source | Sequence[Source] | Mapping[Any, float]) -> list[dic
     return found
 
 
-def _features(features: Features | None, pad_length: int, axis: str, jet_features: Sequence[Any]) -> str | None:
+def _entries(features: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Features by name, and those with more about them."""
+    return [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in features]
+
+
+def _features(features: Features | None) -> str | None:
     """A configuration as the library reads it."""
     if features is None:
-        if jet_features:
-            raise LoaderError("jet_features: need features of constituents beside them", "feature", place="jet_features")
         return None
     if isinstance(features, (str, os.PathLike)):
         name = os.fspath(features)
@@ -67,11 +72,15 @@ def _features(features: Features | None, pad_length: int, axis: str, jet_feature
         features = [part.strip() for part in name.split(",")]
     if isinstance(features, Mapping):
         return as_json(features).decode()
-    entries = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in features]
-    configuration: dict[str, Any] = {"features": entries, "pad_length": pad_length, "axis": axis}
-    if jet_features:
-        configuration["jet_features"] = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in jet_features]
-    return as_json(configuration).decode()
+    return as_json({"features": _entries(features)}).decode()
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What becomes of batches that are handed out as tensors."""
+
+    device: Any = None
+    pin_memory: bool = False
 
 
 class Batches(Iterator[Any]):
@@ -80,15 +89,29 @@ class Batches(Iterator[Any]):
     Threads of the library make them ahead, until the end, `close()`, or nobody has this any more.
     """
 
-    def __init__(self, loader: Loader, handle: Handle, state: dict[str, Any]) -> None:
-        self._loader, self._state = loader, state
-        self._shape = loader._shape
+    def __init__(
+        self, handle: Handle, state: dict[str, Any], shape: Shape, tensors: Tensors | None = None, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        self._state, self._shape, self._tensors, self._share = state, shape, tensors, share
         Forks.check()
-        self._epoch: Handle | None = Handle(C.pando_epoch_begin(handle.pointer, as_json(state)), C.pando_epoch_end)
+        number, count = share
+        if worker := state.get("worker"):
+            if list(worker) != list(share):
+                raise LoaderError(
+                    f"the state is of worker {worker[0]} of {worker[1]}, this is worker {number} of {count}; use as many workers",
+                    "state", advice="use as many workers",
+                )  # fmt: skip
+            # It goes on behind a batch of its own, and those of the others come first.
+            number = count - 1
+        self._epoch: Handle | None = Handle(C.pando_epoch_begin(handle.pointer, as_json(state), number, count), C.pando_epoch_end)
         # The loader must outlive its threads.
         self._handle = handle
-        self._lock = threading.Lock()
+        # Held by the thread that waits. A handler of signals may come into the middle of that, and uses this object too.
+        self._lock = threading.RLock()
         self._pid = os.getpid()
+        # A batch that the library gave and the loop did not get yet: an exception may come between the two.
+        self._pending = (RawBatch(), Handle.empty(C.pando_batch_release))
+        self._has_ended = self._was_superseded = False
         Forks.running.add(id(self))
 
     def __iter__(self) -> Batches:
@@ -101,38 +124,48 @@ class Batches(Iterator[Any]):
                 advice="make it in the process that uses it",
             )  # fmt: skip
         with self._lock:
-            raw = RawBatch()
-            while True:
+            raw, owner = self._pending
+            # The library filled `raw` if its owner is set, and is not asked again; an assignment is done once or twice.
+            while not raw.owner:
                 epoch = self._epoch
-                if epoch is None or epoch.pointer is None:
+                if epoch is None:
+                    if self._was_superseded:
+                        raise LoaderError(
+                            "another loop over this loader has begun, which ended this one; "
+                            "batches() gives an iterator that is independent", "options",
+                            advice="use batches(), which gives an iterator that is independent",
+                        )  # fmt: skip
                     raise StopIteration
                 status = C.pando_epoch_next(epoch.pointer, PATIENCE, ctypes.byref(raw))
-                if status == 1:
-                    break
                 if status == 0:
-                    self._end()
+                    self._has_ended, epoch = True, None
+                    self.close()
                     raise StopIteration
                 if status < 0:
                     raise failure()
-            batch = Batch(raw, self._shape)
-            self._state["step"] = batch.step + 1
-        return self._loader._hand_out(batch)
-
-    def _end(self) -> None:
-        Forks.running.discard(id(self))
-        epoch, self._epoch = self._epoch, None
-        if epoch is not None:
-            epoch.close()
+            owner.pointer = raw.owner
+            batch = Batch(raw, owner, self._shape)
+            # Making tensors may fail, and the same batch is then given to whoever asks again.
+            handed = batch if self._tensors is None else batch.torch(self._tensors.device, self._tensors.pin_memory)
+            place = {**self._state, "step": batch.step + 1}
+            if self._share[1] > 1:
+                place["worker"] = list(self._share)
+            fresh = RawBatch(), Handle.empty(C.pando_batch_release)
+            self._pending, self._state = fresh, place
+            return handed
 
     def close(self) -> None:
         """Ends the threads. Batches that were handed out stay."""
-        # Whoever waits for a batch looks at this within PATIENCE.
+        # Whoever is in the middle of a call holds the threads' handle, looks at this within PATIENCE, and then lets them end.
         if self._pid == os.getpid():
-            epoch, self._epoch = self._epoch, None
-            with self._lock:
-                Forks.running.discard(id(self))
-                if epoch is not None:
-                    epoch.close()
+            self._epoch = None
+            Forks.running.discard(id(self))
+
+    def supersede(self) -> None:
+        """Ends it since another loop over its loader begins: whoever asks for more is told."""
+        if self._epoch is not None:
+            self._was_superseded = True
+        self.close()
 
     def __enter__(self) -> Batches:
         return self
@@ -141,8 +174,10 @@ class Batches(Iterator[Any]):
         self.close()
 
     def __del__(self) -> None:
-        if "_pid" in self.__dict__ and self._pid == os.getpid():
+        if "_pending" in self.__dict__ and self._pid == os.getpid():
             Forks.running.discard(id(self))
+            raw, owner = self._pending
+            owner.pointer = raw.owner
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loop is: behind the batches that it was given."""
@@ -156,9 +191,10 @@ class Batches(Iterator[Any]):
     @property
     def counters(self) -> dict[str, float]:
         """What was done since it began: batches, recordBatches, storedBytes, decodedBytes, and seconds stalled."""
-        if self._epoch is None or self._epoch.pointer is None:
+        epoch = self._epoch
+        if epoch is None:
             return {}
-        found: dict[str, float] = parsed(C.pando_epoch_counters(self._epoch.pointer))
+        found: dict[str, float] = parsed(C.pando_epoch_counters(epoch.pointer))
         return found
 
 
@@ -182,12 +218,12 @@ class Loader:
         batch_size: int = 256,
         *,
         features: Features | None = None,
-        pad_length: int = 128,
-        axis: Literal["constituents", "puppi", "stored"] = "constituents",
-        jet_features: Sequence[str | Mapping[str, Any]] = (),
+        pad_length: int | None = None,
+        axis: Literal["constituents", "puppi", "stored"] | None = None,
+        jet_features: Sequence[str | Mapping[str, Any]] | None = None,
         is_jagged: bool = False,
-        columns: Sequence[str] | None = None,
-        labels: Sequence[str] = (),
+        columns: str | Sequence[str] | None = None,
+        labels: str | Sequence[str] = (),
         label_column: str | None = None,
         tokens: TokenPairs | None = None,
         token_column: str | None = None,
@@ -222,16 +258,16 @@ class Loader:
             "releasesPages": releases_pages, "checksDigests": checks_digests,
         }  # fmt: skip
         contents = {
-            "columns": None if columns is None else list(columns),
-            "features": _features(features, pad_length, axis, jet_features), "isJagged": is_jagged, "labels": list(labels),
+            "columns": None if columns is None else names_of(columns),
+            "features": _features(features), "padLength": pad_length, "axis": axis,
+            "jetFeatures": _entries(jet_features) if jet_features else None, "isJagged": is_jagged, "labels": names_of(labels),
             "labelColumn": label_column, "tokenColumn": token_column, "angles": angles,
             "tokens": None if tokens is None else {"codebookSize": tokens.codebook_size, "length": tokens.length},
         }  # fmt: skip
         present = {name: value for name, value in options.items() if value is not None}
         self._request: dict[str, Any] = {name: value for name, value in contents.items() if value is not None}
         self._request |= {"sources": _sources(paths), "options": present}
-        self._as_torch = as_torch or pin_memory or device is not None
-        self._pin_memory, self._device = pin_memory, device
+        self._tensors = Tensors(device, pin_memory) if as_torch or pin_memory or device is not None else None
         self._open()
 
     def _open(self) -> None:
@@ -258,31 +294,21 @@ class Loader:
         self._handles[rank, world_size] = made
         return made
 
-    def _handle_here(self) -> Handle:
-        """That of this process, or of this worker of a DataLoader: workers share the rank's part among them."""
-        rank, size = self.rank.rank, self.rank.world_size
-        data = sys.modules.get("torch.utils.data")
-        worker = data.get_worker_info() if data is not None else None
-        if worker is not None:
-            rank, size = rank * worker.num_workers + worker.id, size * worker.num_workers
-        return self._handle(rank, size)
-
-    def _hand_out(self, batch: Batch) -> Any:
-        return batch.torch(self._device, self._pin_memory) if self._as_torch else batch
-
     def batches(self, epoch: int | None = None, *, state: Mapping[str, Any] | None = None) -> Batches:
         """The batches of an epoch from its beginning, or from where a state says; independent of `for batch in loader`."""
         if state is None:
-            state = {**self._about["state"], "epoch": 0 if epoch is None else epoch}
-        return Batches(self, self._handle_here(), {**state, "options": dict(state["options"])})
+            state = {**self._about["state"], "epoch": 0 if epoch is None else operator.index(epoch)}
+        own = self._handle(self.rank.rank, self.rank.world_size)
+        return Batches(own, {**state, "options": dict(state["options"])}, self._shape, self._tensors, _share())
 
     def __iter__(self) -> Batches:
         state = self._now()
         # An epoch that was begun is not begun again: its first batches would come twice.
-        if (state["step"] > 0 and not self._was_loaded) or self._has_ended(state):
-            state = {**state, "epoch": state["epoch"] + 1, "step": 0}
+        has_begun = state["step"] > 0 or (self._batches is not None and self._batches._has_ended)
+        if (has_begun and not self._was_loaded) or self._has_ended(state):
+            state = {**self._about["state"], "epoch": state["epoch"] + 1}
         if self._batches is not None:
-            self._batches.close()
+            self._batches.supersede()
         self._was_loaded = False
         self._batches = self.batches(state=state)
         return self._batches
@@ -309,12 +335,13 @@ class Loader:
         return int(now["epoch"]) + self._has_ended(now)
 
     @epoch.setter
-    def epoch(self, number: int) -> None:
-        self.load_state_dict({**self._about["state"], "epoch": number})
+    def epoch(self, number: SupportsIndex) -> None:
+        self.load_state_dict({**self._about["state"], "epoch": operator.index(number)})
 
-    def set_epoch(self, epoch: int) -> None:
-        """Begins that epoch with the next `for`, as samplers of PyTorch do."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: SupportsIndex) -> None:
+        """Begins that epoch with the next `for`, as samplers of PyTorch do; in the middle, if a state there was loaded."""
+        if not (self._was_loaded and self._state["epoch"] == operator.index(epoch)):
+            self.epoch = operator.index(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loop is: fingerprint, the options that decide the sequence, epoch, and the batches handed out in it."""
@@ -380,12 +407,21 @@ class Loader:
         kept = dict(self.__dict__)
         for name in ("_handles", "_batches", "_about", "_shape"):
             kept.pop(name)
-        return _restore, ({**kept, "_state": self.state_dict()},)
+        # The class that the user knows: that which PyTorch knows is made where the loader is opened.
+        kind = next(one for one in type(self).__mro__ if one not in _KINDS.values())
+        return _restore, (kind, {**kept, "_state": self.state_dict()})
 
 
-def _restore(kept: dict[str, Any]) -> Loader:
+def _share() -> tuple[int, int]:
+    """Which worker of a DataLoader this process is, and of how many: they deal out the batches among them."""
+    data = sys.modules.get("torch.utils.data")
+    worker = data.get_worker_info() if data is not None else None
+    return (0, 1) if worker is None else (worker.id, worker.num_workers)
+
+
+def _restore(kind: type[Loader], kept: dict[str, Any]) -> Loader:
     """The loader that was pickled, opened here."""
-    loader = Loader.__new__(Loader)
+    loader = kind.__new__(kind)
     loader.__dict__.update(kept)
     loader._open()
     loader._state, loader._was_loaded = kept["_state"], kept["_was_loaded"] or kept["_state"]["step"] > 0

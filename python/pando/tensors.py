@@ -69,6 +69,11 @@ class TorchBatch:
     def __len__(self) -> int:
         return self.rows
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all that it holds: columns come last."""
+        return self._names
+
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {list(self._get(name).shape)}" for name in self._names)
         return f"<pando.TorchBatch {self.step} of epoch {self.epoch}: {self.rows} jets, {parts}>"

@@ -128,7 +128,7 @@ public func pando_dataset_verify(
     if let progress {
         // The caller answers for what the context may be used for; here it is only handed through.
         let context = UInt(bitPattern: context)
-        verifier.progress = { progress(Int64($0), Int64($1), UnsafeMutableRawPointer(bitPattern: context)) }
+        verifier.progress = { progress(Int64($0), Int64($1), UnsafeMutableRawPointer(bitPattern: context)) == 0 }
     }
     return Failure.textOrNull { try CanonicalJSON.text(try verifier.run()) }
 }

@@ -17,7 +17,11 @@ struct LoaderRequest {
         sources = parsed.sources.map { LoaderSource($0.dataset, weight: $0.weight ?? 1, split: $0.split) }
         contents = LoaderContents(columns: parsed.columns)
         if let features = parsed.features {
-            contents.features = features == "released" ? .released : try FeatureConfiguration(json: features)
+            contents.features = try parsed.change(
+                features == "released" ? .released : try FeatureConfiguration(json: features))
+        } else if parsed.jetFeatures != nil || parsed.padLength != nil || parsed.axis != nil {
+            let place = parsed.jetFeatures != nil ? "jet_features" : parsed.padLength != nil ? "pad_length" : "axis"
+            throw LoaderError(.feature, place: place, message: "needs features of constituents beside it")
         }
         contents.isJagged = parsed.isJagged ?? false
         contents.labels = parsed.labels ?? []
@@ -71,6 +75,9 @@ struct LoaderRequest {
         var sources: [Source]
         var columns: [String]?
         var features: String?
+        var padLength: Int?
+        var axis: String?
+        var jetFeatures: [Feature]?
         var isJagged: Bool?
         var labels: [String]?
         var labelColumn: String?
@@ -101,7 +108,8 @@ struct LoaderRequest {
         }
 
         enum CodingKeys: String, CodingKey, CaseIterable {
-            case sources, columns, features, isJagged, labels, labelColumn, tokens, tokenColumn, angles, options
+            case sources, columns, features, padLength, axis, jetFeatures, isJagged, labels, labelColumn, tokens,
+                tokenColumn, angles, options
         }
 
         init(from decoder: any Decoder) throws {
@@ -110,6 +118,9 @@ struct LoaderRequest {
             sources = try values.decode([Source].self, forKey: .sources)
             columns = try values.decodeIfPresent([String].self, forKey: .columns)
             features = try values.decodeIfPresent(String.self, forKey: .features)
+            padLength = try values.decodeIfPresent(Int.self, forKey: .padLength)
+            axis = try values.decodeIfPresent(String.self, forKey: .axis)
+            jetFeatures = try values.decodeIfPresent([Feature].self, forKey: .jetFeatures)
             isJagged = try values.decodeIfPresent(Bool.self, forKey: .isJagged)
             labels = try values.decodeIfPresent([String].self, forKey: .labels)
             labelColumn = try values.decodeIfPresent(String.self, forKey: .labelColumn)
@@ -117,6 +128,15 @@ struct LoaderRequest {
             tokenColumn = try values.decodeIfPresent(String.self, forKey: .tokenColumn)
             angles = try values.decodeIfPresent(LoaderContents.AngleSource.self, forKey: .angles)
             options = try values.decodeIfPresent(Options.self, forKey: .options)
+        }
+
+        /// A configuration with what stands beside it in place of its own.
+        func change(_ features: FeatureConfiguration) throws -> FeatureConfiguration {
+            guard padLength != nil || axis != nil || jetFeatures != nil else { return features }
+            return try FeatureConfiguration(
+                features.features, padLength: padLength ?? features.padLength,
+                axis: try axis.map { try JetAxisDefinition(named: $0) } ?? features.axis,
+                jetFeatures: jetFeatures ?? features.jetFeatures)
         }
     }
 

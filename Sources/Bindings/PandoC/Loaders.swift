@@ -91,8 +91,13 @@ public func pando_loader_origins(
 }
 
 @c(pando_epoch_begin) @implementation
-public func pando_epoch_begin(_ loader: OpaquePointer, _ json: UnsafePointer<CChar>) -> OpaquePointer? {
-    Failure.orNull { Handle.open(try Handle.get(loader, Loader.self).batches(from: try state(json))) }
+public func pando_epoch_begin(
+    _ loader: OpaquePointer, _ json: UnsafePointer<CChar>, _ share: Int64, _ shares: Int64
+) -> OpaquePointer? {
+    Failure.orNull {
+        let loader = Handle.get(loader, Loader.self)
+        return Handle.open(try loader.batches(from: try state(json), share: Int(share), of: Int(shares)))
+    }
 }
 
 @c(pando_epoch_next) @implementation

@@ -34,7 +34,10 @@ struct VerifyCommand: ParsableCommand {
         verifier.provesLosslessness = lossless
         verifier.threads = threads ?? Machine.usableCores
         let progress = Progress("verifying", unit: "bytes", quiet: quiet)
-        verifier.progress = { progress.show($0, of: $1) }
+        verifier.progress = { done, total in
+            progress.show(done, of: total)
+            return true
+        }
         let report = try verifier.run()
         progress.finish()
         if json {

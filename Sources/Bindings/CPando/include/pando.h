@@ -97,8 +97,8 @@ typedef struct pando_batch {
     int64_t offset_count;
 } pando_batch;
 
-// Is told how much of all is done, on any thread.
-typedef void (*pando_progress)(int64_t done, int64_t total, void *PANDO_NULLABLE context);
+// Is told how much of all is done, on any thread; what is not 0 ends the work, with an error.
+typedef int32_t (*pando_progress)(int64_t done, int64_t total, void *PANDO_NULLABLE context);
 
 // The program's version. Not given back.
 const char *pando_version(void);
@@ -136,26 +136,28 @@ void pando_jets_close(pando_jets *jets);
 // Opens datasets for loading. The request is JSON:
 //   {"sources": [{"dataset": "aoj.pando", "weight": 1, "split": "train"}],          weight and split may be left out
 //    "columns": ["jet_pt"], "features": "released" or a configuration as text, "isJagged": false, "labels": [],
+//    "padLength": 128, "axis": "constituents", "jetFeatures": [{"name": "jet_pt"}], in place of the configuration's,
 //    "labelColumn": "label", "tokens": {"codebookSize": 8192, "length": 128}, "tokenColumn": "token", "angles": "stored",
 //    "options": {"batchSize": 256, "shuffle": true, ...}}
 // All but `sources` may be left out; the names are those of LoaderContents and LoaderOptions (docs/loader.md), and a name that
 // is none of them is an error.
 pando_loader *PANDO_NULLABLE pando_loader_open(const char *request);
 void pando_loader_close(pando_loader *loader);
-// {"jets", "stepsPerEpoch", "window", "streams", "memoryBound", "features", "jetFeatures", "padLength", "tokenLength", "columns",
-//  "state"}; `state` is that at the beginning of epoch 0.
+// {"jets", "stepsPerEpoch", "window", "memoryBound", "features", "jetFeatures", "padLength", "tokenLength", "hasLabels", "isJagged",
+//  "columns", "state"}; `state` is that at the beginning of epoch 0.
 char *PANDO_NULLABLE pando_loader_describe(pando_loader *loader);
 // 0 if a state, as JSON, is one of this loader; else -1, with an error that names the difference.
 int32_t pando_loader_check(pando_loader *loader, const char *state);
 // Where the jets of a batch came from: a JSON array of {"dataset", "jet", "input", "row", "event"}.
 char *PANDO_NULLABLE pando_loader_origins(pando_loader *loader, int64_t step, int64_t rank, int64_t epoch);
 
-// Starts the threads that make the batches behind a state, which is JSON: {"fingerprint", "options", "epoch", "step"}.
-pando_epoch *PANDO_NULLABLE pando_epoch_begin(pando_loader *loader, const char *state);
+// Starts the threads that make the batches behind a state, which is JSON: {"fingerprint", "options", "epoch", "step"}. Of `shares`
+// processes that deal out whole batches among them, this one makes those of number `share`, `share + shares`, ...; 0 and 1: all.
+pando_epoch *PANDO_NULLABLE pando_epoch_begin(pando_loader *loader, const char *state, int64_t share, int64_t shares);
 // Waits for the next batch, at most so many seconds. 1: here it is; 0: the epoch has ended; 2: not yet, ask again; -1: an error,
 // in the place of its batch.
 int32_t pando_epoch_next(pando_epoch *epoch, double seconds, pando_batch *batch);
-// What was done so far: {"batches", "decodedBytes", "recordBatches", "stalled", "storedBytes"}.
+// What was done so far: {"batches", "decodedBytes", "recordBatches", "stalled", "storedBytes"}. On any thread.
 char *PANDO_NULLABLE pando_epoch_counters(pando_epoch *epoch);
 // Ends the threads. Batches that were handed out stay.
 void pando_epoch_end(pando_epoch *epoch);
