@@ -60,6 +60,13 @@ def test_devices_get_copies(sample):
     assert moved.features.device.type == "meta" and moved.features.shape == batch.features.shape and moved.step == 0
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU here")
+def test_without_a_gpu_pinning_is_a_warning(sample):
+    with pytest.warns(UserWarning, match="no GPU here, so batches are not pinned"):
+        batch = next(make(sample, pin_memory=True).batches(0))
+    assert batch.features.shape == (64, 128, 3) and not batch.features.is_pinned()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_a_gpu_gets_pinned_copies(sample):
     batches = make(sample, device="cuda", pin_memory=True).batches(0)

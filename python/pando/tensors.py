@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -83,7 +84,10 @@ class TorchBatch:
         return TorchBatch(changed, self._names, self._place)
 
     def pin_memory(self) -> TorchBatch:
-        """A copy in memory from which a GPU copies by itself."""
+        """A copy in memory from which a GPU copies by itself; without a GPU this batch, and a warning, as PyTorch has it."""
+        if not torch.cuda.is_available():
+            warnings.warn("pin_memory: PyTorch finds no GPU here, so batches are not pinned", stacklevel=2)
+            return self
         return self._map(lambda value: value.pin_memory())
 
     def to(self, device: Any, non_blocking: bool = False) -> TorchBatch:
