@@ -46,6 +46,9 @@ def write(folder, name, configuration):
     (folder / f"{name}.json").write_text(json.dumps(configuration))
 
 
+# Features for which most jets have no constituents.
+HARD = {"name": "part_pt", "func": "log", "inv_func": "exp", "subtract_by": 1.8, "larger_than": 100}
+ANGLES = [{"name": name, "multiply_by": 3, "larger_than": -0.8, "smaller_than": 0.8} for name in ("part_etarel", "part_phirel")]
 COMMANDS = {"tokenizer": ["tokenizer", "train"], "pretrain": ["pretrain"], "classify": ["finetune", "--from", "scratch"]}
 
 
@@ -97,6 +100,26 @@ def test_several_processes_give_the_losses_of_one(data, alone, tmp_path, task, r
     lines = metrics(tmp_path / "run")
     assert len([line for line in lines if "loss" in line]) == 50
     same(alone(task), lines)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("settings", [[], ["positions=released"]])
+def test_a_rank_whose_part_of_a_batch_is_empty_takes_part_in_everything(data, tmp_path, ranks, settings):
+    """Most jets and all of some ranks' parts have no constituents; codes die, and the first centres come from all."""
+    write(data, "empty", {
+        "task": "tokenizer", "data": {"datasets": ["jets.pando"], "emptyJets": "skip"},
+        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 2, "dropout": 0, "replaceFrequency": 2},
+        "features": {"axis": "constituents", "pad_length": 128, "features": [HARD, *ANGLES]},
+        "batch": 8, "epochSteps": 10, "epochs": 2, "logSteps": 1, "validation": {"limit": 64, "emptyJets": "skip"}})
+    command = ["tokenizer", "train", "empty.json", "--silence", str(SILENCE), *(word for one in settings for word in ("--set", one))]
+    omnijet(*command, "--run", tmp_path / "alone", "--quiet", cwd=data)
+    done = launch(data, ranks, [*command, "--run", str(tmp_path / "run"), "--quiet"])
+    assert done.returncode == 0, done.stderr
+    ours, theirs = metrics(tmp_path / "alone"), metrics(tmp_path / "run")
+    jets = [line["jets"] for line in theirs if "loss" in line]
+    assert 0 < min(jets) < ranks, "in some step a rank had no jet"
+    if not settings:
+        same(ours, theirs)
 
 
 @pytest.mark.parametrize("lost, after", [(1, 4), (0, 2)])
@@ -211,6 +234,7 @@ def test_ranks_that_do_not_fit_together_are_refused_before_training(data, tmp_pa
     cases = [
         ([data, data], {1: ["--set", "seed=7"]}, ["another configuration than rank 0", "seed = 7, not 1603"]),
         ([data, data], {1: ["--world-size", "3"]}, ["rank 0", "one of 2", "rank 1", "one of 3"]),
+        ([data, data], {1: ["--no-overlap"]}, ["rank 1", "another --overlap than rank 0", "off, not on"]),
         ([data, data, data], {2: ["--rank", "1"]}, ["two processes are rank 1"]),
         ([data, data], {1: ["--set", "optimiser=1"]}, ["optimiser: is not known"]),
         ([data] * 3, {}, ["a world of 3 does not divide the 32 streams"]),

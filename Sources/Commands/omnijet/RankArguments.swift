@@ -4,6 +4,7 @@ import Loader
 import Model
 import Support
 import Terminal
+import Torch
 
 /// Which of several processes this is, and where they meet.
 struct RankArguments: ParsableArguments {
@@ -31,8 +32,10 @@ struct RankArguments: ParsableArguments {
     }
 
     /// Meets the other processes, if there are any.
-    /// - Parameter configuration: What is to be trained.
-    func world(configuration: () throws -> TrainingConfiguration) throws -> World {
+    /// - Parameters:
+    ///   - device: Where the model will be.
+    ///   - configuration: What is to be trained.
+    func world(device: () throws -> Device, configuration: () throws -> TrainingConfiguration) throws -> World {
         LocalLaunch.followLauncher()
         var explicit: Rank?
         if let rank, let worldSize { explicit = try Rank(rank, of: worldSize) }
@@ -45,7 +48,7 @@ struct RankArguments: ParsableArguments {
             Console.error(fault)
             _exit(1)
         }
-        let world = try World(found, options, configuration: configuration)
+        let world = try World(found, options, device: device, configuration: configuration)
         if world.isFirst { Console.note("\(found), meeting at \(options.master)") }
         return world
     }

@@ -38,7 +38,7 @@ struct TrainingArguments: ParsableArguments {
             }
             return configuration
         }
-        let world = try ranks.world(configuration: read)
+        let world = try ranks.world(device: place.resolved, configuration: read)
         do {
             try train(try read(), world)
         } catch {

@@ -31,9 +31,16 @@ package struct RankCard: Codable, Sendable, Equatable {
     /// `rank 3 (node02, process 1234)`
     var name: String { "rank \(rank) (\(host), process \(process))" }
 
-    /// What must be the same in all processes of a training: versions, the configuration, the data.
-    static func common(of configuration: TrainingConfiguration) throws -> [String: String] {
+    /// What must be the same in all processes of a training: versions, the configuration, the data, and how gradients travel: processes that
+    /// send others, or in another order, would take each other's for their own.
+    static func common(
+        of configuration: TrainingConfiguration, _ options: World.Options, on device: Device
+    ) throws -> [String: String] {
         var common = ["version of omnijet": Version.number, "version of libtorch": Torch.version]
+        common["--overlap"] = options.overlaps ? "on" : "off"
+        common["size of buckets"] = "\(options.bucket) bytes"
+        common["kind of device"] =
+            device.isGPU ? (World.sumsBetweenGPUs(device) ? "GPU with NCCL" : "GPU without NCCL") : "CPU"
         let values = try JSONValue(encoding: configuration)
         common["configuration"] = try CanonicalJSON.text(values)
         for path in Set(configuration.data.datasets + configuration.validation.datasets) {

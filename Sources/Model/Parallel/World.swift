@@ -38,6 +38,7 @@ public final class World {
     private let vigil: Vigil?
     private var buckets: GradientBuckets?
     private var isArmed = false
+    private var isSent = false
     /// Seconds that were spent waiting for others, and those of them that were spent on gradients.
     public private(set) var waited = 0.0
     public private(set) var waitedForGradients = 0.0
@@ -50,15 +51,20 @@ public final class World {
     }
 
     /// Meets the other processes of a training.
-    /// - Parameter configuration: What is to be trained: all must have the same. It is made here, so that a process that cannot have it
-    ///   tells the others why.
-    /// - Throws: `ModelError` with code `ranks` in every process, if they do not fit together; what `configuration` throws.
-    public init(_ rank: Rank, _ options: Options, configuration: () throws -> TrainingConfiguration) throws {
+    /// - Parameters:
+    ///   - device: Where the model will be: all must have one of the same kind. It is asked for here, so that a process that cannot have it
+    ///     tells the others why.
+    ///   - configuration: What is to be trained: all must have the same. It is made here for the same reason.
+    /// - Throws: `ModelError` with code `ranks` in every process, if they do not fit together; what `device` and `configuration` throw.
+    public init(
+        _ rank: Rank, _ options: Options, device: () throws -> Device = { .cpu },
+        configuration: () throws -> TrainingConfiguration
+    ) throws {
         self.rank = rank
         self.options = options
         let meeting = Rendezvous(rank: rank, options: options)
         var card = RankCard(rank, common: [:]), own: (any Error)?
-        do { card.common = try RankCard.common(of: configuration()) } catch {
+        do { card.common = try RankCard.common(of: configuration(), options, on: device()) } catch {
             own = error
             card.fault = "\(error)"
         }
@@ -182,10 +188,13 @@ public final class World {
 
     // MARK: gradients
 
+    /// Whether the gradients of a device are summed between GPUs.
+    static func sumsBetweenGPUs(_ device: Device) -> Bool { device.isGPU && ProcessGroup.hasNCCL }
+
     /// Takes the parameters whose gradients are to be summed: between GPUs over NCCL where this build has it.
     func watch(_ parameters: Parameters) throws {
         guard var group, let options, let store else { return }
-        if parameters.device.isGPU, ProcessGroup.hasNCCL {
+        if Self.sumsBetweenGPUs(parameters.device) {
             group = try ProcessGroup(
                 .nccl, store, address: "", rank: rank.rank, size: rank.size, timeout: options.longest)
         }
@@ -199,13 +208,24 @@ public final class World {
         isArmed = true
     }
 
-    /// Makes the gradients of all processes the sums over all of them.
-    func sumGradients() throws {
-        guard let buckets else { return }
+    /// Sends what is left of the gradients behind the last pass, and does not wait for the sums.
+    ///
+    /// Whatever else all processes do together before `sumGradients` stands behind this: a process that goes through a pass has sent gradients
+    /// in it, one whose part of the batch is empty has not, and both must begin the same things in the same order.
+    func sendGradients() throws {
+        guard let buckets, !isSent else { return }
         // A process whose part of the batch is empty has gone through no pass.
         if !isArmed { try buckets.arm() }
         isArmed = false
         try buckets.flush()
+        isSent = true
+    }
+
+    /// Makes the gradients of all processes the sums over all of them.
+    func sumGradients() throws {
+        guard let buckets else { return }
+        try sendGradients()
+        isSent = false
         let before = waited
         try wait { () throws(TorchError) in try buckets.isDone() }
         waitedForGradients += waited - before

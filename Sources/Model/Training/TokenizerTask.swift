@@ -94,9 +94,12 @@ struct TokenizerTask: TrainingTask {
             if number == batch.parts.count - 1 { try step.world.beginLastPass() }
             try loss.total.affine(weight(part) / all).backward()
             try add(loss, part, to: &sum)
-            latents.append(try loss.latents.detached())
+            // One type in all processes, also in those whose part is empty.
+            latents.append(try loss.latents.detached().to(.float32))
             codes.append(loss.index)
         }
+        // Before what all do for the codebook, which comes behind the gradients of those that have sent some.
+        try step.world.sendGradients()
         guard all > 0 else { return sum }
         if latents.isEmpty {
             latents = [try Tensor.zeros([0, configuration.tokenizer.latent], on: device)]
