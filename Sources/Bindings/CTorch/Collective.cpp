@@ -57,6 +57,16 @@ Work startSum(Group &group, const at::Tensor &tensor) {
     std::vector<at::Tensor> tensors{tensor};
     return group.allreduce(tensors);
 }
+
+// Gloo waits for the addresses of others as long as for any sum; with this store not longer than processes wait for each other at the beginning.
+struct JoiningStore : c10d::PrefixStore {
+    JoiningStore(const c10::intrusive_ptr<c10d::Store> &store, std::chrono::milliseconds limit) : PrefixStore("gloo", store), limit(limit) {}
+    using c10d::PrefixStore::wait;
+    void wait(const std::vector<std::string> &keys, const std::chrono::milliseconds &timeout) override {
+        PrefixStore::wait(keys, std::min(limit, timeout));
+    }
+    std::chrono::milliseconds limit;
+};
 }  // namespace
 
 struct ct_store_ {
@@ -147,7 +157,7 @@ int ct_has_nccl(void) {
 #endif
 }
 
-int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, ct_group *out) {
+int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, double joining, ct_group *out) {
     return guard([&] {
         const std::string kind = backend;
         if (kind == "nccl") {
@@ -166,7 +176,7 @@ int ct_group_open(ct_store store, const char *backend, const char *address, int 
         const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
         options->devices.push_back(interface && *interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                                                            : c10d::ProcessGroupGloo::createDeviceForHostname(address));
-        *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupGloo>(store->store, rank, size, options), false};
+        *out = new ct_group_{c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<JoiningStore>(store->store, milliseconds(joining)), rank, size, options), false};
 #else
         TORCH_CHECK(false, "this build has no Gloo; install libgloo-dev and build again");
 #endif

@@ -43,14 +43,17 @@ public final class ProcessGroup {
     /// - Parameters:
     ///   - address: Of this machine's interface, for Gloo; the variable `GLOO_SOCKET_IFNAME` names another one.
     ///   - timeout: Seconds after which anything that is not done has failed.
+    ///   - joining: Seconds that others may need to say where they are; nil: `timeout`.
     public init(
-        _ backend: Backend, _ store: KeyValueStore, address: String, rank: Int, size: Int, timeout: Double
+        _ backend: Backend, _ store: KeyValueStore, address: String, rank: Int, size: Int, timeout: Double,
+        joining: Double? = nil
     ) throws(TorchError) {
         var out: ct_group?
         try done(
             "ProcessGroup", [],
             ct_group_open(
-                store.handle, backend.rawValue, address, Int32(clamping: rank), Int32(clamping: size), timeout, &out))
+                store.handle, backend.rawValue, address, Int32(clamping: rank), Int32(clamping: size), timeout,
+                joining ?? timeout, &out))
         guard let out else { throw TorchError(operation: "ProcessGroup", message: "no group") }
         handle = out
     }

@@ -6,7 +6,9 @@ import Torch
 ///
 /// A process that is gone or stopped can tell nobody, and those that wait for it would wait for ever. So each has a thread that writes a number
 /// of its own into the store, once a period, and reads the fault that any process may have put there. Only rank 0 reads the numbers of all.
-final class Vigil: Sendable {
+///
+/// The store goes with rank 0. So that goes once all others that live have read the fault; at the latest `limit` seconds behind the fault.
+package final class Vigil: Sendable {
     private struct State: Sendable {
         /// What is wrong, once something is.
         var fault: String?
@@ -15,12 +17,20 @@ final class Vigil: Sendable {
         var isTold = false
         var isEnding = false
         var hasEnded = false
+        /// Since when.
+        var faultSince: SuspendingClock.Instant?
         /// Whether the thread that trains knows of the fault.
         var isHeard = false
         /// When the store answered last.
         var answered: SuspendingClock.Instant
         /// When it was first seen not to have answered for too long.
         var suspected: SuspendingClock.Instant?
+
+        /// The first fault counts.
+        mutating func note(_ text: String?, _ now: SuspendingClock.Instant) {
+            guard fault == nil, let text else { return }
+            (fault, faultSince) = (text, now)
+        }
     }
 
     /// What was last seen of another process.
@@ -29,6 +39,8 @@ final class Vigil: Sendable {
         var since: SuspendingClock.Instant
         /// How often it was the same since then.
         var looks = 0
+        /// Whether it is too long ago.
+        var isLost = false
     }
 
     private let master: Master
@@ -41,13 +53,17 @@ final class Vigil: Sendable {
     private let abandon: @Sendable (String) -> Void
 
     private static func key(_ rank: Int) -> String { "life/\(rank)" }
+    /// Says that a process has read the fault.
+    private static func heardKey(_ rank: Int) -> String { "heard/\(rank)" }
     private static let faultKey = "fault"
 
     /// Begins to watch.
     /// - Parameters:
     ///   - names: What each rank is called.
-    ///   - abandon: Is called with the fault if the thread that trains does not hear of it: it is blocked elsewhere.
-    init(
+    ///   - limit: Seconds without a sign of life after which a process counts as dead.
+    ///   - abandon: Is called with the fault if the thread that trains has not heard of it within `limit` seconds: it is blocked elsewhere.
+    /// - Throws: `SystemError` if there is no thread for it.
+    package init(
         master: Master, rank: Int, names: [String], limit: Double, abandon: @escaping @Sendable (String) -> Void
     ) throws {
         self.abandon = abandon
@@ -59,7 +75,8 @@ final class Vigil: Sendable {
         try WorkerThread.start { [self] in
             watch()
             state.update { $0.hasEnded = true }
-            let isHeard = state.wait(seconds: limit) { $0.isHeard || $0.isEnding ? true : nil } != nil
+            let passed = state.read { $0.faultSince }.map { (clock.now - $0) / .seconds(1) } ?? 0
+            let isHeard = state.wait(seconds: limit - passed) { $0.isHeard || $0.isEnding ? true : nil } != nil
             if !isHeard, let fault = state.read({ $0.fault }) { abandon(fault) }
         }
     }
@@ -77,39 +94,56 @@ final class Vigil: Sendable {
                 if let report = state.read({ $0.report }) { try store.setOnce(Self.faultKey, report) }
                 if rank == 0, let lost = try lost(store, &lives) { try store.setOnce(Self.faultKey, lost) }
                 let fault = try store.text(Self.faultKey)
+                var isKnown = false
+                if fault != nil {
+                    try store.set(Self.heardKey(rank), "1")
+                    isKnown = rank == 0 ? try isKnownToAll(store, lives) : true
+                }
+                let now = clock.now
                 let isEnding = state.update { state in
-                    state.answered = clock.now
-                    state.fault = state.fault ?? fault
+                    state.answered = now
+                    state.note(fault, now)
                     if state.report != nil { state.isTold = true }
-                    return state.isEnding || state.fault != nil && (rank != 0 || state.isHeard)
+                    guard let since = state.faultSince else { return state.isEnding }
+                    return state.isEnding || rank != 0 || isKnown && state.isHeard
+                        || (now - since) / .seconds(1) > limit
                 }
                 if isEnding { return }
                 _ = state.wait(seconds: period) { $0.isEnding || $0.report != nil && !$0.isTold ? true : nil }
             }
         } catch {
             let text = "\(names[0]) is gone: the store at \(master) does not answer (\(error.message))"
-            state.update { if $0.fault == nil, !$0.isEnding { $0.fault = text } }
+            state.update { if !$0.isEnding { $0.note(text, clock.now) } }
         }
+    }
+
+    /// Whether all have read the fault but those that are lost.
+    private func isKnownToAll(_ store: KeyValueStore, _ lives: [Life]) throws(TorchError) -> Bool {
+        for other in names.indices where other != rank && !lives[other].isLost {
+            if try store.text(Self.heardKey(other)) == nil { return false }
+        }
+        return true
     }
 
     /// A rank whose number has not changed for too long.
     private func lost(_ store: KeyValueStore, _ lives: inout [Life]) throws(TorchError) -> String? {
         let now = clock.now
+        var lost: String?
         for other in names.indices where other != rank {
             let text = try store.text(Self.key(other)) ?? ""
             lives[other].looks += 1
             if text != lives[other].text { lives[other] = Life(text: text, since: now) }
             let silent = (now - lives[other].since) / .seconds(1)
             // Where all were stopped for a while, none is lost: so looks count too.
-            if silent > limit, Double(lives[other].looks) * period > limit / 2 {
-                return "\(names[other]) has given no sign of life for \(Int(silent)) s"
-            }
+            lives[other].isLost = silent > limit && Double(lives[other].looks) * period > limit / 2
+            guard lives[other].isLost else { continue }
+            lost = lost ?? "\(names[other]) has given no sign of life for \(Int(silent)) s"
         }
-        return nil
+        return lost
     }
 
     /// What is wrong, as far as it is known.
-    var fault: String? {
+    package var fault: String? {
         let (fault, answered) = state.read { ($0.fault, $0.answered) }
         if let fault {
             state.update { $0.isHeard = true }
@@ -126,7 +160,7 @@ final class Vigil: Sendable {
     }
 
     /// Waits until it is known which process is at fault, at most as long as that can take.
-    func cause() -> String? {
+    package func cause() -> String? {
         let end = clock.now + .seconds(limit + 3 * period)
         while clock.now < end {
             if let fault { return fault }
@@ -136,17 +170,20 @@ final class Vigil: Sendable {
     }
 
     /// Tells all processes what is wrong with this one, and lets them hear it.
-    func tell(_ text: String) {
+    package func tell(_ text: String) {
         if fault == nil {
-            state.update { $0.report = $0.report ?? text }
-            _ = state.wait(seconds: 3 * period + 1) { $0.isTold || $0.hasEnded ? true : nil }
+            state.update {
+                $0.report = $0.report ?? text
+                $0.isHeard = true
+            }
+            _ = state.wait(seconds: limit) { $0.isTold || $0.hasEnded ? true : nil }
         }
         // The store goes with rank 0: the others must have looked before.
-        if rank == 0 { usleep(UInt32(3 * period * 1e6)) }
+        if rank == 0 { _ = state.wait(seconds: limit + 3 * period) { $0.hasEnded ? true : nil } }
     }
 
     /// Ends the watch.
-    func end() {
+    package func end() {
         state.update { $0.isEnding = true }
         _ = state.wait(seconds: limit) { $0.hasEnded ? true : nil }
     }

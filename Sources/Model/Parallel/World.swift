@@ -80,10 +80,12 @@ public final class World {
         do {
             group = try ProcessGroup(
                 .gloo, store, address: meeting.address(cards), rank: rank.rank, size: rank.size,
-                timeout: options.longest)
+                timeout: options.longest, joining: options.joining)
         } catch {
             let text = (error as? TorchError)?.message ?? "\(error)"
-            let failure = ModelError(.ranks, message: "\(card.name) cannot reach the others: \(text)")
+            // Who is gone is not in what the sockets say.
+            let cause = error is TorchError ? vigil.cause() : nil
+            let failure = ModelError(.ranks, message: cause ?? "\(card.name) cannot reach the others: \(text)")
             vigil.tell("\(failure)")
             throw failure
         }

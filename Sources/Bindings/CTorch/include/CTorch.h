@@ -153,7 +153,8 @@ int ct_way(const char *host, int port, char *own, char *theirs, size_t room);
 
 int ct_has_nccl(void);  // whether this build can make groups of GPUs
 // `backend` is gloo, for tensors of the CPU, or nccl, for those of GPUs. All processes of a group start the same things in the same order.
-int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, ct_group *out);
+// Seconds: what is not done after `timeout` has failed; over Gloo the others say within `joining` where they are.
+int ct_group_open(ct_store store, const char *backend, const char *address, int rank, int size, double timeout, double joining, ct_group *out);
 void ct_group_close(ct_group group);
 int ct_group_sum(ct_group group, ct_tensor tensor, ct_work *out);                  // in place
 int ct_group_broadcast(ct_group group, ct_tensor tensor, int root, ct_work *out);  // in place
