@@ -44,6 +44,7 @@ struct RankArguments: ParsableArguments {
         guard found.size > 1 else { return .single }
         var options = World.Options(master: try master.map { try Master($0) } ?? Master())
         (options.joining, options.silence, options.overlaps) = (joinTimeout, silence, overlap)
+        options.remark = { Console.note($0) }
         options.abandon = { fault in
             Console.error(fault)
             _exit(1)

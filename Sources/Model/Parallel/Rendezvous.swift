@@ -12,6 +12,10 @@ struct Rendezvous {
 
     private static func key(_ number: Int) -> String { "card/\(number)" }
     private static let count = "cards"
+    /// How many others have seen why the processes do not meet.
+    private static let seen = "seen"
+    /// That they do not come all.
+    private static let failure = "failure"
 
     /// The store: rank 0 holds it.
     /// - Throws: `ModelError` with code `ranks` that says who cannot reach whom.
@@ -36,6 +40,15 @@ struct Rendezvous {
     /// The cards of all processes, by rank.
     /// - Throws: `ModelError` with code `ranks`, the same in all processes, that names both sides of what does not fit.
     func meet(_ store: KeyValueStore, _ own: RankCard) throws -> [RankCard] {
+        do { return try cards(store, own) } catch let error as TorchError {
+            throw ModelError(
+                .ranks, place: "rank \(rank.rank) of \(rank.size)",
+                message: "rank 0 has left the store at \(options.master) before all had met (\(error.message))",
+                advice: "see what rank 0 says")
+        }
+    }
+
+    private func cards(_ store: KeyValueStore, _ own: RankCard) throws -> [RankCard] {
         let number = try store.add(Self.count, 1)
         try store.set(Self.key(number), try CanonicalJSON.text(own))
         var cards: [Int: RankCard] = [:], stranger: String?
@@ -52,26 +65,45 @@ struct Rendezvous {
             }
             let found = cards.sorted { $0.key < $1.key }.map(\.value)
             if let conflict = RankCard.conflict(found) ?? stranger {
-                // Rank 0 holds the store that the others must have looked into.
-                if rank.rank == 0 { try linger(store) } else { _ = try? store.add("seen", 1) }
+                try leave(store, conflict, until: max(end, clock.now + .seconds(min(5, options.joining))))
                 throw ModelError(.ranks, message: conflict)
             }
             if cards.count >= rank.size { return found.sorted { $0.rank < $1.rank } }
-            guard clock.now < end else {
+            var failure = try store.text(Self.failure)
+            if failure == nil, clock.now >= end {
                 let missing = Set(0..<rank.size).subtracting(found.map(\.rank)).sorted()
-                throw ModelError(
-                    .ranks, place: "\(options.master)",
-                    message: "\(found.count) of \(rank.size) ranks came within \(Int(options.joining)) s; missing: "
-                        + missing.prefix(10).map(String.init).joined(separator: ", "))
+                failure =
+                    "\(found.count) of \(rank.size) ranks came within \(Int(options.joining)) s; missing: "
+                    + missing.prefix(10).map(String.init).joined(separator: ", ")
+                if let failure, rank.rank == 0 { try store.set(Self.failure, failure) }
+            }
+            if let failure {
+                try leave(store, failure, until: clock.now + .seconds(min(5, options.joining)))
+                throw ModelError(.ranks, place: "\(options.master)", message: failure)
             }
             usleep(20_000)
         }
     }
 
-    /// Lets the others see what does not fit, for some seconds.
-    private func linger(_ store: KeyValueStore) throws {
-        let clock = ContinuousClock(), end = clock.now + .seconds(min(5, options.joining))
-        while clock.now < end, try store.add("seen", 0) < rank.size - 1 { usleep(20_000) }
+    /// Leaves with an error that others must see: rank 0, which holds the store that they look into, last of all.
+    private func leave(_ store: KeyValueStore, _ text: String, until end: ContinuousClock.Instant) throws {
+        guard rank.rank == 0 else {
+            _ = try? store.add(Self.seen, 1)
+            return
+        }
+        let clock = ContinuousClock(), begin = clock.now
+        var isSaid = false
+        while clock.now < end {
+            let absent = rank.size - 1 - (try store.add(Self.seen, 0))
+            if absent <= 0 { return }
+            if !isSaid, clock.now - begin > .seconds(1) {
+                isSaid = true
+                options.remark(
+                    "\(text); this process stays for up to \(Int(((end - clock.now) / .seconds(1)).rounded(.up))) s until "
+                        + "\(absent) more have seen it")
+            }
+            usleep(20_000)
+        }
     }
 
     /// The address of this machine that the others can reach: of the interface that leads to the master.

@@ -22,6 +22,8 @@ public final class World {
         public var overlaps = true
         /// Bytes of gradients that go out together.
         public var bucket = 4 << 20
+        /// Is told what should be known while a process waits.
+        public var remark: @Sendable (String) -> Void = { _ in }
         /// What to do when another process is lost, and the thread that trains is blocked where it cannot hear of it.
         public var abandon: @Sendable (String) -> Void = { _ in }
 
