@@ -31,6 +31,9 @@ public struct LocalLaunch: Sendable {
         self.ranks = ranks
     }
 
+    /// Seconds that are waited for the last lines of processes that have ended.
+    private static let drain = 10.0
+
     /// The variable by which a process knows its launcher.
     static let launcherVariable = "OMNIJET_LAUNCHER"
 
@@ -109,9 +112,16 @@ public struct LocalLaunch: Sendable {
             }
             usleep(10_000)
         }
+        // The last lines of all, which may still be in their pipes. Something that a process has started may keep one open.
+        let end = clock.now + .seconds(Self.drain)
+        for child in children {
+            _ = child.errors.wait(seconds: (end - clock.now) / .seconds(1)) { $0.isClosed ? true : nil }
+        }
         if let failed = outcome.failed {
-            let lines = children[failed].errors.wait(seconds: 1) { $0.isClosed ? $0.lines : nil } ?? []
-            outcome.said = lines.last { $0.contains("error: ") } ?? ""
+            // The library of arguments writes it with a capital.
+            outcome.said =
+                children[failed].errors.read { $0.lines.last { $0.contains("error: ") || $0.contains("Error: ") } }
+                ?? ""
         }
         return outcome
     }
