@@ -14,11 +14,12 @@ import Torch
         /// The fault with which rank 0 was told to leave.
         let abandoned = Monitor<String?>(nil)
 
-        init(limit: Double) throws {
+        init(limit: Double, longest: Double = 600) throws {
             master = Master(host: "127.0.0.1", port: try LocalLaunch.freePort())
             store = try KeyValueStore(host: master.host, port: master.port, isMaster: true, timeout: 20)
             let abandoned = abandoned
-            vigil = try Vigil(master: master, rank: 0, names: ["rank 0", "rank 1"], limit: limit) { fault in
+            vigil = try Vigil(master: master, rank: 0, names: ["rank 0", "rank 1"], limit: limit, longest: longest) {
+                fault in
                 abandoned.update { $0 = fault }
             }
         }
@@ -27,12 +28,12 @@ import Torch
     private let clock = ContinuousClock()
 
     /// Gives signs of life as rank 1 for some seconds.
-    private func live(_ watched: Watched, seconds: Double) throws {
+    private func live(_ watched: Watched, seconds: Double, begun: Int = 0) throws {
         let end = clock.now + .seconds(seconds)
         var count = 0
         while clock.now < end {
             count += 1
-            try watched.store.set("life/1", "\(count)")
+            try watched.store.set("life/1", "\(count) \(begun)")
             usleep(20_000)
         }
     }
@@ -74,5 +75,31 @@ import Torch
         watched.vigil.tell("it is gone")
         #expect(clock.now - known < .seconds(1.5) && known - begin >= .seconds(2))
         #expect(try watched.store.text("fault") == fault)
+    }
+
+    @Test("a process whose training hangs is named, whichever, though it gives signs of life", arguments: [0, 1])
+    func hangs(_ rank: Int) throws {
+        let watched = try Watched(limit: 5, longest: 2)
+        // Both come to the first thing, one of them to the second.
+        for _ in 0..<(rank == 0 ? 1 : 2) { watched.vigil.begin() }
+        try live(watched, seconds: 4, begun: rank == 0 ? 2 : 1)
+        let fault = watched.vigil.fault
+        #expect(fault?.contains("rank \(rank) has kept the others waiting for 2 s") == true, "\(fault ?? "nothing")")
+    }
+
+    @Test("processes that are busy for long, and none ahead, do not hang")
+    func busy() throws {
+        let watched = try Watched(limit: 5, longest: 2)
+        watched.vigil.begin()
+        try live(watched, seconds: 5, begun: 1)
+        #expect(watched.vigil.fault == nil)
+        // Now and then one of them is a little late.
+        for count in 2..<8 {
+            watched.vigil.begin()
+            try live(watched, seconds: 0.3, begun: count - 1)
+            try live(watched, seconds: 0.3, begun: count)
+        }
+        #expect(watched.vigil.fault == nil)
+        watched.vigil.end()
     }
 }

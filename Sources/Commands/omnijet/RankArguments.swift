@@ -19,6 +19,11 @@ struct RankArguments: ParsableArguments {
     var joinTimeout = 300.0
     @Option(help: "Seconds without a sign of life after which a process counts as dead.")
     var silence = 30.0
+    @Option(
+        help:
+            "Seconds that a process may keep the others waiting, such as rank 0 by writing a checkpoint; then its training counts as hanging."
+    )
+    var longestWait = 600.0
     @Flag(
         inversion: .prefixedNo,
         help: "Send gradients while the backward pass runs on; or all behind it, to see what that saves.")
@@ -26,8 +31,9 @@ struct RankArguments: ParsableArguments {
 
     func validate() throws {
         guard (rank == nil) == (worldSize == nil) else { throw ValidationError("--rank and --world-size go together") }
-        guard (1...1e6).contains(joinTimeout), (1...1e6).contains(silence) else {
-            throw ValidationError("--join-timeout and --silence are 1 to 1000000 s")
+        guard (1...1e6).contains(joinTimeout), (1...1e6).contains(silence), (1...1e6).contains(longestWait)
+        else {
+            throw ValidationError("--join-timeout, --silence and --longest-wait are 1 to 1000000 s")
         }
     }
 
@@ -43,7 +49,8 @@ struct RankArguments: ParsableArguments {
         if let warning { Console.warning(warning) }
         guard found.size > 1 else { return .single }
         var options = World.Options(master: try master.map { try Master($0) } ?? Master())
-        (options.joining, options.silence, options.overlaps) = (joinTimeout, silence, overlap)
+        (options.joining, options.silence, options.longest) = (joinTimeout, silence, longestWait)
+        options.overlaps = overlap
         options.remark = { Console.note($0) }
         options.abandon = { fault in
             Console.error(fault)

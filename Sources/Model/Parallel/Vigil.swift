@@ -7,6 +7,9 @@ import Torch
 /// A process that is gone or stopped can tell nobody, and those that wait for it would wait for ever. So each has a thread that writes a number
 /// of its own into the store, once a period, and reads the fault that any process may have put there. Only rank 0 reads the numbers of all.
 ///
+/// A process of which only the thread that trains hangs gives signs of life all the same. So the number stands beside another one, of what it has
+/// begun that all do together, in one order: who has begun less than others for too long keeps them waiting.
+///
 /// The store goes with rank 0. So that goes once all others that live have read the fault; at the latest `limit` seconds behind the fault.
 package final class Vigil: Sendable {
     private struct State: Sendable {
@@ -15,6 +18,8 @@ package final class Vigil: Sendable {
         /// What this process has to tell.
         var report: String?
         var isTold = false
+        /// How many things it has begun that all do together.
+        var begun = 0
         var isEnding = false
         var hasEnded = false
         /// Since when.
@@ -43,11 +48,20 @@ package final class Vigil: Sendable {
         var isLost = false
     }
 
+    /// The process that has begun least of what all do together.
+    private struct Pace {
+        var least = 0
+        var since: SuspendingClock.Instant
+        /// How often it was the same since then.
+        var looks = 0
+    }
+
     private let master: Master
     private let names: [String]
     private let rank: Int
     /// Seconds without a sign of life after which a process counts as dead.
     let limit: Double
+    private let longest: Double
     private let state: Monitor<State>
     private let clock = SuspendingClock()
     private let abandon: @Sendable (String) -> Void
@@ -61,16 +75,19 @@ package final class Vigil: Sendable {
     /// - Parameters:
     ///   - names: What each rank is called.
     ///   - limit: Seconds without a sign of life after which a process counts as dead.
+    ///   - longest: Seconds that a process may keep the others waiting.
     ///   - abandon: Is called with the fault if the thread that trains has not heard of it within `limit` seconds: it is blocked elsewhere.
     /// - Throws: `SystemError` if there is no thread for it.
     package init(
-        master: Master, rank: Int, names: [String], limit: Double, abandon: @escaping @Sendable (String) -> Void
+        master: Master, rank: Int, names: [String], limit: Double, longest: Double,
+        abandon: @escaping @Sendable (String) -> Void
     ) throws {
         self.abandon = abandon
         self.master = master
         self.names = names
         self.rank = rank
         self.limit = limit
+        self.longest = longest
         state = Monitor(State(answered: SuspendingClock().now))
         try WorkerThread.start { [self] in
             watch()
@@ -87,12 +104,15 @@ package final class Vigil: Sendable {
         do {
             let store = try KeyValueStore(
                 host: master.host, port: master.port, isMaster: false, timeout: limit)
-            var lives = names.map { _ in Life(since: clock.now) }, count = 0
+            var lives = names.map { _ in Life(since: clock.now) }, pace = Pace(since: clock.now), count = 0
             while true {
                 count += 1
-                try store.set(Self.key(rank), "\(count)")
-                if let report = state.read({ $0.report }) { try store.setOnce(Self.faultKey, report) }
-                if rank == 0, let lost = try lost(store, &lives) { try store.setOnce(Self.faultKey, lost) }
+                let (begun, report) = state.read { ($0.begun, $0.report) }
+                try store.set(Self.key(rank), "\(count) \(begun)")
+                if let report { try store.setOnce(Self.faultKey, report) }
+                if rank == 0, let lost = try lost(store, &lives) ?? behind(begun, lives, &pace) {
+                    try store.setOnce(Self.faultKey, lost)
+                }
                 let fault = try store.text(Self.faultKey)
                 var isKnown = false
                 if fault != nil {
@@ -141,6 +161,27 @@ package final class Vigil: Sendable {
         }
         return lost
     }
+
+    /// The ranks that have kept the others waiting for too long.
+    private func behind(_ own: Int, _ lives: [Life], _ pace: inout Pace) -> String? {
+        let begun = names.indices.map { other in
+            other == rank ? own : lives[other].text.split(separator: " ").last.flatMap { Int($0) } ?? 0
+        }
+        let now = clock.now, least = begun.min() ?? own
+        guard least == pace.least, least < begun.max() ?? own else {
+            pace = Pace(least: least, since: now)
+            return nil
+        }
+        pace.looks += 1
+        let waited = (now - pace.since) / .seconds(1)
+        guard waited > longest, Double(pace.looks) * period > longest / 2 else { return nil }
+        let slow = names.indices.filter { begun[$0] == least }
+        return slow.prefix(10).map { names[$0] }.joined(separator: ", ")
+            + " has kept the others waiting for \(Int(waited)) s: its training hangs"
+    }
+
+    /// The thread that trains begins something that all do together.
+    package func begin() { state.update { $0.begun += 1 } }
 
     /// What is wrong, as far as it is known.
     package var fault: String? {

@@ -16,8 +16,8 @@ public final class World {
         public var joining = 300.0
         /// Seconds without a sign of life after which a process counts as dead.
         public var silence = 30.0
-        /// Seconds that anything may take that all do together, such as waiting for a checkpoint to be written.
-        public var longest = 1800.0
+        /// Seconds that a process may keep the others waiting, such as rank 0 by writing a checkpoint. Then its training counts as hanging.
+        public var longest = 600.0
         /// Whether gradients go out while the backward pass runs on.
         public var overlaps = true
         /// Bytes of gradients that go out together.
@@ -77,12 +77,13 @@ public final class World {
         self.store = store
         let vigil = try Vigil(
             master: options.master, rank: rank.rank, names: cards.map(\.name), limit: options.silence,
+            longest: options.longest,
             abandon: options.abandon)
         self.vigil = vigil
         do {
             group = try ProcessGroup(
                 .gloo, store, address: meeting.address(cards), rank: rank.rank, size: rank.size,
-                timeout: options.longest, joining: options.joining)
+                timeout: Self.timeout(options), joining: options.joining)
         } catch {
             let text = (error as? TorchError)?.message ?? "\(error)"
             // Who is gone is not in what the sockets say.
@@ -92,6 +93,9 @@ public final class World {
             throw failure
         }
     }
+
+    /// Seconds after which sums fail by themselves: by then it is known which process keeps them waiting.
+    private static func timeout(_ options: Options) -> Double { options.longest + 2 * options.silence }
 
     /// How many processes there are.
     public var size: Int { rank.size }
@@ -104,6 +108,7 @@ public final class World {
     private func wait(_ isDone: () throws(TorchError) -> Bool) throws {
         let clock = ContinuousClock(), begin = clock.now
         defer { waited += (clock.now - begin) / .seconds(1) }
+        vigil?.begin()
         var pause: UInt32 = 0
         do {
             while try !isDone() {
@@ -200,7 +205,7 @@ public final class World {
         guard var group, let options, let store else { return }
         if Self.sumsBetweenGPUs(parameters.device) {
             group = try ProcessGroup(
-                .nccl, store, address: "", rank: rank.rank, size: rank.size, timeout: options.longest)
+                .nccl, store, address: "", rank: rank.rank, size: rank.size, timeout: Self.timeout(options))
         }
         buckets = try GradientBuckets(
             parameters.trainable.map(\.tensor), group: group, bytes: options.bucket, overlaps: options.overlaps)
