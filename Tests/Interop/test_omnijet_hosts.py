@@ -6,7 +6,7 @@ import pytest
 
 import machines
 from test_omnijet import OMNIJET, metrics
-from test_omnijet_ranks import ENVIRONMENT, SILENCE, alone, data, same, wait_for_step, words  # noqa: F401
+from test_omnijet_ranks import ENVIRONMENT, LONG, SILENCE, alone, data, same, wait_for_step, words  # noqa: F401
 
 reason = None if OMNIJET.exists() else "omnijet is not built"
 reason = reason or machines.impossible()
@@ -47,9 +47,10 @@ def test_two_machines_give_the_losses_of_one_process(hosts, data, alone, tmp_pat
 
 
 def test_a_wire_that_breaks_ends_both_and_they_go_on(hosts, data, alone, tmp_path):  # noqa: F811
-    with training(hosts, data, tmp_path, "node1:29500") as ranks:
+    with training(hosts, data, tmp_path, "node1:29500", *LONG) as ranks:
         wait_for_step(tmp_path / "run", 13)
         hosts.cut()
+        assert all(rank.poll() is None for rank in ranks), "the run was over before the test could act"
         begin = time.monotonic()
         found = ends(ranks)
         assert time.monotonic() - begin < 3 * SILENCE + 10
@@ -58,7 +59,7 @@ def test_a_wire_that_breaks_ends_both_and_they_go_on(hosts, data, alone, tmp_pat
     assert "rank 1 (node2, process" in at_first and "no sign of life" in at_first
     assert "rank 0 (node1, process" in at_second
     hosts.mend()
-    with training(hosts, data, tmp_path, "node1:29500") as ranks:
+    with training(hosts, data, tmp_path, "node1:29500", *LONG) as ranks:
         for status, errors in ends(ranks):
             assert status == 0, errors
-    same(alone("pretrain"), metrics(tmp_path / "run"))
+    same(alone("pretrain", *LONG), metrics(tmp_path / "run"))

@@ -1,7 +1,10 @@
 """Trainings by several processes: the losses of one, whatever dies, and what does not fit together."""
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +23,8 @@ pytestmark = pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not bui
 # Ranks and the threads of libraries must not fight for cores.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 SILENCE = 4
+# Settings of a run that is still far from its end when a test has seen one of its steps and acts.
+LONG = ["epochs=15"]
 BACKBONE = {"vocabulary": 66, "width": 32, "blocks": 2, "heads": 4, "dropout": 0}
 
 
@@ -81,11 +86,12 @@ def alone(data):
     """The metrics of one process, made when they are asked for."""
     found = {}
 
-    def ask(task):
-        if task not in found:
-            omnijet(*words(task, f"alone-{task}"), cwd=data)
-            found[task] = metrics(data / f"alone-{task}")
-        return found[task]
+    def ask(task, *settings):
+        directory = "-".join(["alone", task, *settings])
+        if directory not in found:
+            omnijet(*words(task, directory, *settings), cwd=data)
+            found[directory] = metrics(data / directory)
+        return found[directory]
 
     return ask
 
@@ -126,19 +132,20 @@ def test_a_rank_whose_part_of_a_batch_is_empty_takes_part_in_everything(data, tm
 def test_a_rank_that_is_killed_ends_all_and_another_number_goes_on(data, alone, tmp_path, lost, after):
     """The curve of the undisturbed run, over two kills and three numbers of processes."""
     for ranks, step in (2, 13), (4, 27):
-        started = start(data, ranks, words("pretrain", tmp_path / "run"), grace=20)
+        started = start(data, ranks, words("pretrain", tmp_path / "run", *LONG), grace=20)
         wait_for_step(tmp_path / "run", step)
         begin = time.monotonic()
-        os.kill(started.ranks()[lost], signal.SIGKILL)
+        with stopped(started.ranks().values()):
+            os.kill(started.ranks()[lost], signal.SIGKILL)
         status, errors = started.end()
         assert status == 1 and time.monotonic() - begin < SILENCE + 10
         assert f"omnijet: error: rank {lost} was ended by signal 9" in errors
         others = [line for line in errors.splitlines() if "no sign of life" in line or "is gone" in line]
         assert len(others) == ranks - 1 and all(f"rank {lost} (" in line for line in others), errors
-    done = launch(data, after, words("pretrain", tmp_path / "run"))
+    done = launch(data, after, words("pretrain", tmp_path / "run", *LONG))
     assert done.returncode == 0, done.stderr
     assert f"the run had 4 ranks and has {after} now" in done.stderr or after == 4
-    same(alone("pretrain"), metrics(tmp_path / "run"))
+    same(alone("pretrain", *LONG), metrics(tmp_path / "run"))
 
 
 class Started:
@@ -152,7 +159,7 @@ class Started:
         found = {}
         for child in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             variables = dict(
-                part.split("=", 1) for part in pathlib.Path(f"/proc/{child}/environ").read_text().split("\0") if "=" in part)
+                part.split("=", 1) for part in pathlib.Path(f"/proc/{child}/environ").read_text(errors="replace").split("\0") if "=" in part)
             found[int(variables["RANK"])] = int(child)
         return found
 
@@ -167,6 +174,27 @@ def start(folder, ranks, words, grace=3):
         stderr=subprocess.PIPE, text=True))
 
 
+def is_alive(process):
+    """Whether a process runs or is stopped; one that has ended and that nobody has asked about does not."""
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@contextlib.contextmanager
+def stopped(processes):
+    """Nothing happens in these processes meanwhile, however long the test itself has to wait for a processor."""
+    processes = list(processes)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    assert all(map(is_alive, processes)), "the run was over before the test could act"
+    yield
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
 def wait_for_step(directory, step):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -176,17 +204,17 @@ def wait_for_step(directory, step):
     raise AssertionError(f"step {step} was not reached")
 
 
-@pytest.mark.parametrize("stopped", [0, 1])
-def test_a_rank_that_hangs_ends_all(data, tmp_path, stopped):
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_hangs_ends_all(data, tmp_path, rank):
     started = start(data, 2, words("pretrain", tmp_path / "run", "epochs=100000"))
     wait_for_step(tmp_path / "run", 5)
-    process = started.ranks()[stopped]
+    process = started.ranks()[rank]
     begin = time.monotonic()
     os.kill(process, signal.SIGSTOP)
     status, errors = started.end()
     assert status == 1 and time.monotonic() - begin < 2 * SILENCE + 15
-    assert f"rank {stopped} (" in errors and ("no sign of life" in errors or "has not answered" in errors)
-    assert not pathlib.Path(f"/proc/{process}").exists(), "the launcher leaves none behind"
+    assert f"rank {rank} (" in errors and ("no sign of life" in errors or "has not answered" in errors)
+    assert not is_alive(process), "the launcher leaves none behind"
 
 
 def test_a_rank_that_fails_tells_the_others(data, tmp_path):
@@ -258,6 +286,137 @@ def test_a_master_that_is_not_there_and_ranks_that_do_not_come(data, tmp_path):
     assert "rank 5 of 2" in omnijet(*command, "--rank", 5, "--master", nobody, cwd=data, status=1)
 
 
+def connections(port):
+    """How many have connected to a port of this machine, rank 0 itself among them."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(f":{port:04X}") and line[3] == "01" for line in lines)
+
+
+def wait_for_connections(port, count):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and connections(port) < count:
+        time.sleep(0.01)
+    assert connections(port) >= count
+    # What a process says of itself comes right behind.
+    time.sleep(1)
+
+
+@pytest.fixture
+def joining(data, tmp_path):
+    """Starts one rank of three by hand, at one port."""
+    port, started = free_port(), []
+
+    def start(rank, *options, timeout=30):
+        started.append(subprocess.Popen(
+            [OMNIJET, *words("pretrain", tmp_path / "run"), "--world-size", "3", "--master", f"127.0.0.1:{port}", "--join-timeout",
+             str(timeout), "--rank", str(rank), *options], cwd=data, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True))
+        return started[-1]
+
+    start.port = port
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def end(process, timeout=60):
+    _, errors = process.communicate(timeout=timeout)
+    return process.returncode, errors
+
+
+def test_a_rank_that_comes_late_is_told_what_does_not_fit(joining):
+    first, second = joining(0), joining(1, "--set", "seed=7")
+    status, errors = end(second)
+    assert status == 1 and "seed = 7, not 1603" in errors
+    time.sleep(6)
+    assert first.poll() is None, "rank 0 has left while one had not seen it"
+    for status, errors in end(joining(2)), end(first):
+        assert status == 1 and "seed = 7, not 1603" in errors, errors
+    assert "this process stays for up to" in errors and "until 1 more have seen it" in errors
+
+
+def test_when_rank_0_gives_up_the_others_say_who_is_missing(joining):
+    """Their own time would end later."""
+    for status, errors in [end(process) for process in (joining(0, timeout=4), joining(1))]:
+        assert status == 1 and "2 of 3 ranks came within 4 s; missing: 2" in errors, errors
+
+
+def test_a_rank_0_that_is_killed_before_all_have_come_is_said(joining):
+    first, second = joining(0), joining(1)
+    wait_for_connections(joining.port, 2)
+    first.kill()
+    status, errors = end(second)
+    assert status == 1 and f"rank 0 has left the store at 127.0.0.1:{joining.port}" in errors, errors
+
+
+def test_a_rank_that_is_killed_before_all_have_come_ends_all(joining):
+    """Its card lies there, and the others try to reach it."""
+    first, second = joining(0), joining(1)
+    wait_for_connections(joining.port, 2)
+    second.kill()
+    third = joining(2)
+    begin = time.monotonic()
+    for status, errors in end(first), end(third):
+        assert status == 1 and f"process {second.pid}) has given no sign of life" in errors, errors
+    assert time.monotonic() - begin < 2 * SILENCE + 15
+
+
+def block(directory):
+    """In a moment the thread of rank 0 that trains waits for somebody to read its metrics."""
+    os.mkfifo(directory / "fifo")
+    os.rename(directory / "fifo", directory / "metrics.jsonl")
+    # Many steps.
+    time.sleep(2)
+
+
+def test_a_training_that_hangs_is_named(data, tmp_path):
+    started = start(data, 2, [*words("pretrain", tmp_path / "run", "epochs=100000"), "--longest-wait", "3"], grace=60)
+    wait_for_step(tmp_path / "run", 5)
+    block(tmp_path / "run")
+    begin = time.monotonic()
+    status, errors = started.end()
+    assert status == 1 and time.monotonic() - begin < 3 + 2 * SILENCE + 15
+    found = [line for line in errors.splitlines() if "has kept the others waiting for 3 s" in line]
+    assert {line.startswith("rank 1: ") for line in found} == {True, False} and all("rank 0 (" in line for line in found), errors
+
+
+def test_a_rank_0_that_is_blocked_does_not_stay_when_another_is_lost(data, tmp_path):
+    started = start(data, 3, [*words("pretrain", tmp_path / "run", "epochs=100000", "batch=33")], grace=60)
+    wait_for_step(tmp_path / "run", 5)
+    block(tmp_path / "run")
+    begin = time.monotonic()
+    os.kill(started.ranks()[1], signal.SIGKILL)
+    status, errors = started.end()
+    assert status == 1 and time.monotonic() - begin < 2 * SILENCE + 15
+    assert "omnijet: error: rank 1 was ended by signal 9" in errors
+    found = [line for line in errors.splitlines() if "has given no sign of life" in line]
+    assert len(found) == 2 and all("rank 1 (" in line for line in found), errors
+
+
+def test_the_last_lines_of_all_ranks_are_printed_though_nobody_reads_for_a_while(data, tmp_path):
+    """The launcher's own errors go into a pipe that is full while the ranks end."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    launcher = subprocess.Popen(
+        [OMNIJET, "launch", "-n", "2", "--", *words("pretrain", tmp_path / "run", "epochs=100000")], cwd=data, env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL, stderr=writing)
+    wait_for_step(tmp_path / "run", 5)
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b".")
+    os.set_blocking(writing, True)
+    os.close(writing)
+    launcher.send_signal(signal.SIGTERM)
+    # Longer than the ranks need to save and to leave.
+    time.sleep(4)
+    with os.fdopen(reading) as pipe:
+        errors = pipe.read()
+    assert launcher.wait(timeout=60) == -signal.SIGTERM
+    assert "stopped, with its state saved" in errors
+
+
 def test_another_rank_0_and_a_checkpoint_of_another_run_are_refused(data, tmp_path):
     import socket
 
@@ -274,13 +433,27 @@ def test_another_rank_0_and_a_checkpoint_of_another_run_are_refused(data, tmp_pa
 
 
 def test_a_signal_to_the_launcher_saves_and_the_same_command_goes_on(data, alone, tmp_path):
-    started = start(data, 2, words("pretrain", tmp_path / "run"))
+    started = start(data, 2, words("pretrain", tmp_path / "run", *LONG))
     wait_for_step(tmp_path / "run", 5)
-    started.process.send_signal(signal.SIGTERM)
+    with stopped(started.ranks().values()):
+        started.process.send_signal(signal.SIGTERM)
+        wait_for_signal(started.ranks().values(), signal.SIGTERM)
     status, errors = started.end()
     assert status == -signal.SIGTERM and "run the same command again to go on" in errors
-    assert launch(data, 2, words("pretrain", tmp_path / "run")).returncode == 0
-    same(alone("pretrain"), metrics(tmp_path / "run"))
+    assert launch(data, 2, words("pretrain", tmp_path / "run", *LONG)).returncode == 0
+    same(alone("pretrain", *LONG), metrics(tmp_path / "run"))
+
+
+def wait_for_signal(processes, number):
+    """Until a signal has been sent to processes that are stopped, and so cannot have heard it."""
+    def is_sent(process):
+        found = re.search(r"^ShdPnd:\s*(\w+)", pathlib.Path(f"/proc/{process}/status").read_text(errors="replace"), re.MULTILINE)
+        return int(found[1], 16) >> (number - 1) & 1
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not all(map(is_sent, processes)):
+        time.sleep(0.01)
+    assert all(map(is_sent, processes))
 
 
 def test_only_rank_0_needs_the_directory_of_the_run(data, alone, tmp_path):
@@ -288,14 +461,15 @@ def test_only_rank_0_needs_the_directory_of_the_run(data, alone, tmp_path):
     for folder in folders:
         shutil.copytree(data / "tokens.pando", folder / "tokens.pando")
         shutil.copy(data / "pretrain.json", folder)
-    command = words("pretrain", "run")
+    command = words("pretrain", "run", *LONG)
     child = subprocess.Popen([OMNIJET, *command], cwd=folders[0], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     wait_for_step(folders[0] / "run", 5)
-    child.terminate()
+    with stopped([child.pid]):
+        child.terminate()
     assert child.wait() == -signal.SIGTERM
     for status, errors in by_hand(folders, command):
         assert status == 0, errors
-    same(alone("pretrain"), metrics(folders[0] / "run"))
+    same(alone("pretrain", *LONG), metrics(folders[0] / "run"))
     assert not (folders[1] / "run").exists()
 
 
@@ -303,11 +477,14 @@ def test_ranks_do_not_outlive_their_launcher(data, tmp_path):
     started = start(data, 2, words("pretrain", tmp_path / "run", "epochs=100000"))
     wait_for_step(tmp_path / "run", 3)
     ranks = started.ranks().values()
+    assert len(ranks) == 2 and all(map(is_alive, ranks))
     started.process.kill()
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and any(pathlib.Path(f"/proc/{rank}").exists() for rank in ranks):
+    # Not every first process of a container asks about those that it inherits.
+    while time.monotonic() < deadline and any(map(is_alive, ranks)):
         time.sleep(0.05)
-    assert not any(pathlib.Path(f"/proc/{rank}").exists() for rank in ranks)
+    assert not any(map(is_alive, ranks))
+    started.process.communicate()
 
 
 def torchrun():
@@ -349,22 +526,24 @@ def test_mpirun_starts_it_too(data, alone, tmp_path):
 
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="no mpirun here")
 def test_mpirun_ends_with_a_rank_that_is_killed_and_another_launcher_goes_on(data, alone, tmp_path):
-    started = mpirun(data, words("pretrain", tmp_path / "run"))
+    started = mpirun(data, words("pretrain", tmp_path / "run", *LONG))
     wait_for_step(tmp_path / "run", 13)
-    victims = [
-        process for process in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_rank(process, 1, str(tmp_path / "run"))]
-    assert len(victims) == 1
-    os.kill(victims[0], signal.SIGKILL)
+    ranks = [
+        [process for process in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_rank(process, rank, str(tmp_path / "run"))]
+        for rank in range(2)]
+    assert [len(found) for found in ranks] == [1, 1]
+    with stopped([process for found in ranks for process in found]):
+        os.kill(ranks[1][0], signal.SIGKILL)
     _, errors = started.communicate(timeout=60)
     assert started.returncode != 0 and "rank 1" in errors and "signal 9" in errors, errors
-    assert launch(data, 2, words("pretrain", tmp_path / "run")).returncode == 0
-    same(alone("pretrain"), metrics(tmp_path / "run"))
+    assert launch(data, 2, words("pretrain", tmp_path / "run", *LONG)).returncode == 0
+    same(alone("pretrain", *LONG), metrics(tmp_path / "run"))
 
 
 def is_rank(process, rank, word):
     """Whether a process is this rank of Open MPI, with `word` on its command line."""
     try:
-        line, variables = (pathlib.Path(f"/proc/{process}/{name}").read_text().split("\0") for name in ("cmdline", "environ"))
+        line, variables = (pathlib.Path(f"/proc/{process}/{name}").read_text(errors="replace").split("\0") for name in ("cmdline", "environ"))
     except OSError:
         return False
     return word in line and f"OMPI_COMM_WORLD_RANK={rank}" in variables
@@ -376,3 +555,5 @@ def test_the_launcher_says_what_it_cannot(data):
     assert "no training by several processes" in omnijet("launch", "-n", 2, "--", "tokenize", "a", "b", "c", status=64)
     text = omnijet("launch", "-n", 2, "--", "pretrain", "nothing.json", "--run", "run", cwd=data, status=1)
     assert "nothing.json" in text
+    text = omnijet("launch", "-n", 2, "--", "pretrain", "nothing.json", "--nothing", cwd=data, status=1)
+    assert re.search(r"omnijet: error: rank . failed with status 64: Error: Missing expected argument", text), text
