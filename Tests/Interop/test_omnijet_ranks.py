@@ -164,7 +164,11 @@ class Started:
         return found
 
     def end(self):
-        _, errors = self.process.communicate(timeout=60)
+        try:
+            _, errors = self.process.communicate(timeout=60)
+        finally:
+            # Its ranks go with it.
+            self.process.kill()
         return self.process.returncode, errors
 
 

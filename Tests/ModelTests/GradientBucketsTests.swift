@@ -84,6 +84,16 @@ import Torch
         withExtendedLifetime(store) {}
     }
 
+    @Test("a group whose others do not come fails when the time for joining is over, long before that for sums")
+    func joining() throws {
+        let port = try LocalLaunch.freePort(), clock = ContinuousClock(), begin = clock.now
+        let store = try KeyValueStore(host: "127.0.0.1", port: port, isMaster: true, timeout: 20)
+        #expect(throws: TorchError.self) {
+            try ProcessGroup(.gloo, store, address: "127.0.0.1", rank: 0, size: 2, timeout: 25, joining: 1)
+        }
+        #expect(clock.now - begin < .seconds(20))
+    }
+
     @Test("a port that is taken is an error")
     func taken() throws {
         let port = try LocalLaunch.freePort()

@@ -175,9 +175,10 @@ package final class Vigil: Sendable {
         pace.looks += 1
         let waited = (now - pace.since) / .seconds(1)
         guard waited > longest, Double(pace.looks) * period > longest / 2 else { return nil }
-        let slow = names.indices.filter { begun[$0] == least }
-        return slow.prefix(10).map { names[$0] }.joined(separator: ", ")
-            + " has kept the others waiting for \(Int(waited)) s: its training hangs"
+        let slow = names.indices.filter { begun[$0] == least }.map { names[$0] }
+        return slow.prefix(10).joined(separator: ", ")
+            + (slow.count == 1 ? " has kept the others waiting" : " have kept the others waiting")
+            + " for \(Int(waited)) s: training hangs there"
     }
 
     /// The thread that trains begins something that all do together.
