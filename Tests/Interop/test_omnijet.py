@@ -1,4 +1,5 @@
 """The tool omnijet: trainings that go on bit for bit, refusals before they begin."""
+import contextlib
 import json
 import math
 import os
@@ -103,6 +104,42 @@ def test_sigterm_saves_and_ends_by_the_signal(jets, tmp_path):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (tmp_path / "run/last.safetensors").exists():
         time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGTERM and "run the same command again to go on" in errors
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_and_a_late_second_one_ends_the_training_at_once(jets, tmp_path):
+    """A scheduler that signals launcher and ranks reaches each rank twice within milliseconds."""
+    words = ["tokenizer", "train", *command(jets, tmp_path / "run", "epochs=100000"), "--quiet"]
+    reading, writing = os.pipe()
+    child = subprocess.Popen([OMNIJET, *map(str, words)], stderr=writing)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "run/last.safetensors").exists():
+        time.sleep(0.01)
+    # A pipe that is full and that nobody reads: what it says at its end holds it up, for as long as this test needs.
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"\n" * 4096)
+    os.set_blocking(writing, True)
+    os.close(writing)
+    child.send_signal(signal.SIGTERM)
+    time.sleep(0.005)
+    child.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    assert child.poll() is None
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=30) == -signal.SIGTERM
+    with os.fdopen(reading, "rb") as said:
+        assert b"run the same command" not in said.read()
+
+    child = subprocess.Popen([OMNIJET, *map(str, words)], stderr=subprocess.PIPE, text=True)
+    step = metrics(tmp_path / "run")[-1]["step"]
+    while time.monotonic() < deadline and not reached(tmp_path / "run", step + 7):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    time.sleep(0.005)
     child.send_signal(signal.SIGTERM)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == -signal.SIGTERM and "run the same command again to go on" in errors

@@ -71,6 +71,56 @@ import Testing
         #expect(try contents(of: output) == contents(of: directory.file("whole")))
     }
 
+    @Test func `signalled twice at once, as by a scheduler and its launcher, it saves as if signalled once`() throws {
+        let directory = try TemporaryDirectory()
+        let output = directory.file("d")
+        // Record batches so large that it is at work on one for longer than the signals are apart.
+        let command = try arguments(directory, output: output, copies: 24).map { $0 == "64" ? "8192" : $0 }
+        let run = try Run.start(command)
+        while run.process.isRunning, !Directory.exists("\(output)/shards/00000.arrow") { usleep(1000) }
+        kill(run.process.processIdentifier, SIGTERM)
+        usleep(5000)
+        kill(run.process.processIdentifier, SIGTERM)
+        let stopped = run.finish()
+        #expect(stopped.status == 128 + SIGTERM)
+        #expect(stopped.errors.contains("run the same command again"))
+        #expect(!Directory.exists("\(output)/\(Claim.fileName)"))
+        #expect(try Run(command).status == 0)
+    }
+
+    @Test func `signalled again after a second it ends at once`() throws {
+        let directory = try TemporaryDirectory()
+        let output = directory.file("d")
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        defer { for end in ends { close(end) } }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Package.tool)
+        process.arguments = try arguments(directory, output: output, copies: 24)
+        process.standardInput = FileHandle.nullDevice
+        process.standardError = FileHandle(fileDescriptor: ends[1], closeOnDealloc: false)
+        try process.run()
+        while process.isRunning, !Directory.exists("\(output)/shards/00000.arrow") { usleep(1000) }
+        // A pipe that is full and that nobody reads: what it says at its end holds it up, for as long as the test needs.
+        let block = [UInt8](repeating: 0x0a, count: 4096)
+        _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
+        while write(ends[1], block, block.count) > 0 {}
+        _ = fcntl(ends[1], F_SETFL, 0)
+        kill(process.processIdentifier, SIGTERM)
+        // Everything is saved, and it cannot say so.
+        while process.isRunning, Directory.exists("\(output)/\(Claim.fileName)") { usleep(1000) }
+        kill(process.processIdentifier, SIGTERM)
+        usleep(1_500_000)
+        #expect(process.isRunning)
+        kill(process.processIdentifier, SIGTERM)
+        for _ in 0..<200 where process.isRunning { usleep(50_000) }
+        #expect(!process.isRunning)
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGTERM)
+    }
+
     @Test func `of two converters on one directory the second stops before it writes`() throws {
         let directory = try TemporaryDirectory()
         #expect(try Run(arguments(directory, output: directory.file("whole"), copies: 24)).status == 0)
