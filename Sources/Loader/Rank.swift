@@ -58,6 +58,7 @@ public struct Rank: Sendable, Equatable, CustomStringConvertible {
 ///   - explicit: what the user said; wins.
 ///   - isInteractive: whether stdin is a terminal: then this is not one of the tasks of a step.
 /// - Returns: the rank, and a line to print if Slurm has several tasks but this process is none of them.
+/// - Throws: `LoaderError` with code `rank`; also for a task of Slurm that is not the first one and cannot be told from a shell.
 public func resolveRank(
     environment: [String: String] = ProcessInfo.processInfo.environment, explicit: Rank? = nil,
     isInteractive: Bool = isatty(0) == 1
@@ -73,7 +74,7 @@ public func resolveRank(
         let text = different.map { "\($0.origin) say \($0.rank) of \($0.size)" }.joined(separator: "; ")
         return (found.disagreeing(text.isEmpty ? nil : text), nil)
     }
-    return (.single, launch.warning)
+    return (.single, try launch.warning())
 }
 
 /// What launchers left in the environment.
@@ -119,14 +120,27 @@ private struct Launch {
     /// Whether `srun` started this process as a task. The script of a batch job has SLURM_PROCID=0 and SLURM_NTASKS, but
     /// is one process; so is a shell that `srun --pty` started, whose variables look like those of a task.
     private var isSlurmStep: Bool {
-        if isInteractive || environment["SLURM_PTY_PORT"] != nil { return false }
-        if ["bash", "interactive"].contains(environment["SLURM_JOB_NAME"]) { return false }
-        return environment["SLURM_STEP_NUM_TASKS"] != nil
+        guard !isInteractive, environment["SLURM_PTY_PORT"] == nil, let tasks = environment["SLURM_STEP_NUM_TASKS"]
+        else { return false }
+        // A shell of an interactive job is a step of one task; the steps that are started from there inherit the job's name.
+        return Int(tasks) != 1 || !["bash", "interactive"].contains(environment["SLURM_JOB_NAME"])
     }
 
     /// Why one process of many is taken for a single one.
-    var warning: String? {
+    /// - Throws: `LoaderError` with code `rank` if it is not the first one: each of them would do all of the work.
+    func warning() throws(LoaderError) -> String? {
         guard let text = environment["SLURM_NTASKS"], let tasks = Int(text), tasks > 1 else { return nil }
+        if let task = environment["SLURM_PROCID"].flatMap({ Int($0) }), task > 0 {
+            let reason =
+                isInteractive
+                ? "standard input is a terminal"
+                : environment["SLURM_PTY_PORT"] != nil
+                    ? "SLURM_PTY_PORT is set, as in a shell of srun --pty" : "SLURM_STEP_NUM_TASKS is not set"
+            throw LoaderError(
+                .rank, place: "SLURM_PROCID, SLURM_NTASKS",
+                message: "task \(task) of \(tasks), but taken for none of a step: \(reason)",
+                advice: "pass rank and world size, or start with srun from a batch script or salloc")
+        }
         return "SLURM_NTASKS=\(tasks), but this process was not started by srun: running as a single process; "
             + "pass rank and world size, or start with srun"
     }

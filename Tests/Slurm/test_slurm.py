@@ -230,3 +230,23 @@ srun -n 2 {command} --run together
     assert "rank 0 of 2 (SLURM_PROCID, SLURM_STEP_NUM_TASKS), meeting at" in log
     assert "this process was not started by srun: running as a single process" in log
     assert abs(results[0]["best"] - results[1]["best"]) <= 1e-5 * results[0]["best"]
+
+
+@pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
+def test_steps_of_an_interactive_job_train_one_model_too(cluster, tmp_path):
+    """A step that is started from salloc inherits the name `interactive`; its tasks are ranks for all that."""
+    pando("convert", SAMPLE, tmp_path / "jets.pando", "--quiet")
+    (tmp_path / "run.json").write_text(json.dumps({
+        "task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "validation": {"limit": 64}, "batch": 32, "epochSteps": 10, "epochs": 1,
+        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0}}))
+    command = f"{OMNIJET} tokenizer train run.json --run run --quiet --json --join-timeout 60"
+    done = cluster.call(
+        "salloc", "-n", "2", "bash", "-c", f"export OMP_NUM_THREADS=1; srun -n 2 printenv SLURM_JOB_NAME; srun -n 2 {command}", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr + cluster.logs()
+    assert done.stdout.splitlines()[:2] == ["interactive"] * 2, "Slurm has another name for it now"
+    assert "rank 0 of 2 (SLURM_PROCID, SLURM_STEP_NUM_TASKS), meeting at" in done.stderr
+    assert "single process" not in done.stderr
+    assert len([line for line in done.stdout.splitlines() if line.startswith("{")]) == 1
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if "loss" in line]
+    assert steps == sorted(set(steps)), "two processes wrote"
