@@ -13,6 +13,8 @@ public enum ModelFailure: Sendable, Equatable {
     case input
     /// Training that went wrong: a loss that is no number.
     case training
+    /// A directory of a run that another process writes into.
+    case occupied
     /// Processes that were to work together and cannot, or one of them that is gone.
     case ranks
 }

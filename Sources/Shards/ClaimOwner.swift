@@ -108,14 +108,16 @@ public struct ClaimOwner: Codable, Sendable, Equatable {
         try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
     }
 
-    /// When a process was started, in clock ticks since boot; nil if there is no such process.
+    /// When a process was started, in clock ticks since boot; nil if there is no such process, or only what its parent has not
+    /// collected yet: in a container whose first process collects nothing, that stays.
     private static func start(of process: Int32) -> String? {
         guard let data = FileManager.default.contents(atPath: "/proc/\(process)/stat") else { return nil }
         // The name in brackets may hold anything; fields are counted from behind it. The start is field 22.
         let text = String(decoding: data, as: UTF8.self)
         guard let bracket = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: bracket)...].split(separator: " ")
-        return fields.count > 19 ? String(fields[19]) : nil
+        guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
+        return String(fields[19])
     }
 }
 
@@ -127,6 +129,9 @@ public struct ClaimOwner: Codable, Sendable, Equatable {
 public struct ClaimWatch: Sendable {
     /// A claim that is younger by the clocks at hand needs no watching, in seconds.
     static let freshness = 90.0
+    /// Seconds for which the heartbeat of another host's claim must stand still before its work is taken over: beats come every
+    /// 10 s, and NFS may show them late by up to 60 s.
+    public static let silence = 75.0
     /// How long heartbeats are watched, in seconds.
     public var patience: Double
     /// Whether the watching should stop.

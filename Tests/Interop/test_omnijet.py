@@ -77,6 +77,60 @@ def test_a_training_that_is_killed_ends_with_the_same_bits(jets, tmp_path):
     assert [line["step"] for line in lines if "validation" in line] == [5, 10, 15]
 
 
+def test_of_two_trainings_in_one_directory_the_second_names_the_first_and_disturbs_nothing(jets, tmp_path):
+    omnijet("tokenizer", "train", *command(jets, tmp_path / "whole", "epochs=20"), "--quiet")
+    shared = tmp_path / "shared"
+    words = [OMNIJET, "tokenizer", "train", *map(str, command(jets, shared, "epochs=20")), "--quiet"]
+    first = subprocess.Popen(words)
+    while first.poll() is None and not reached(shared, 3):
+        time.sleep(0.002)
+    # However slowly the second one starts, the first is still at work.
+    first.send_signal(signal.SIGSTOP)
+    text = omnijet("tokenizer", "train", *command(jets, shared, "epochs=20"), "--quiet", status=1)
+    assert f"another training is at work: process {first.pid} on host" in text and "choose another directory" in text
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(timeout=60) == 0
+    assert sorted(os.listdir(shared)) == sorted(os.listdir(tmp_path / "whole"))
+    for name in "last.safetensors", "best.safetensors", "metrics.jsonl":
+        assert (tmp_path / "whole" / name).read_bytes() == (shared / name).read_bytes(), name
+
+
+def test_a_training_that_is_killed_leaves_no_obstacle_though_nobody_collects_it(jets, tmp_path):
+    run, words = tmp_path / "run", ["tokenizer", "train", *map(str, command(jets, tmp_path / "run", "epochs=20")), "--quiet"]
+    child = subprocess.Popen([OMNIJET, *words])
+    while child.poll() is None and not reached(run, 3):
+        time.sleep(0.002)
+    child.kill()
+    # Dead, and in the table of processes until it is waited for.
+    while pathlib.Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.002)
+    assert (run / "claim.json").exists()
+    began = time.monotonic()
+    omnijet(*words)
+    assert time.monotonic() - began < 60 and child.wait() == -signal.SIGKILL
+    assert not list(run.glob("claim*")) and [line["step"] for line in metrics(run) if "loss" in line] == list(range(1, 101))
+
+
+def test_a_training_that_was_taken_over_writes_no_checkpoint(jets, tmp_path):
+    run = tmp_path / "run"
+    child = subprocess.Popen(
+        [OMNIJET, "tokenizer", "train", *map(str, command(jets, run, "epochs=100000")), "--quiet"], stderr=subprocess.PIPE, text=True)
+    while child.poll() is None and not reached(run, 3):
+        time.sleep(0.002)
+    child.send_signal(signal.SIGSTOP)
+    other = json.loads((run / "claim.json").read_text())
+    (run / "other").write_text(json.dumps({**other, "host": "elsewhere", "process": 17, "token": "abc"}))
+    (run / "other").rename(run / "claim.json")
+    before = (run / "last.safetensors").read_bytes()
+    child.send_signal(signal.SIGCONT)
+    try:
+        _, errors = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == 1 and "process 17 on host elsewhere has taken it over since" in errors
+    assert (run / "last.safetensors").read_bytes() == before and (run / "claim.json").exists()
+
+
 def test_a_training_learns_and_says_how(jets, tmp_path):
     settings = ["epochs=8", "epochSteps=20", "tokenizer.width=32", "tokenizer.heads=4", "tokenizer.codes=128"]
     out = result("tokenizer", "train", *command(jets, tmp_path / "run", *settings), "--quiet", "--json")

@@ -135,7 +135,7 @@ struct ConvertCommand: ParsableCommand {
             options.task = found.task
         }
         // A requeued task may find the claim of its first run, which died on another host.
-        options.takesOverAfter = options.task == nil ? nil : Self.silence
+        options.takesOverAfter = options.task == nil ? nil : ClaimWatch.silence
         let inputs = try InputList.expand(Array(paths.dropLast()))
         let output = numbers.output(of: options.task)
         let schema = try schema.map { try SourceSchema(named: $0) } ?? SourceSchema.fitting(first: inputs)
@@ -176,10 +176,6 @@ struct ConvertCommand: ParsableCommand {
         }
         if !catalogue.missing.isEmpty { throw ExitCode(3) }
     }
-
-    /// Seconds for which the heartbeat of another host's claim must stand still before a task takes it over: beats come every
-    /// 10 s, and NFS may show them late by up to 60 s.
-    private static let silence = 75.0
 
     /// Which events and jets are taken, of inputs that hold events.
     private func choice(_ schema: SourceSchema) throws -> SelectionChoice? {

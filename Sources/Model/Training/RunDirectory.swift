@@ -25,6 +25,20 @@ public struct RunDirectory: Sendable {
     /// That of the lowest validation loss.
     public var best: String { "\(path)/best.safetensors" }
 
+    /// Takes the directory for this process: two that trained here would mix their metrics and go on from each other's checkpoints.
+    ///
+    /// What a process of this host left that is gone is taken over at once; of another host, if its heartbeat stands still.
+    /// - Throws: `ModelError` with code `occupied` that says who is training here; `SystemError` if nothing can be written.
+    func claim() throws -> Claim {
+        do {
+            return try Claim(directory: path, watch: ClaimWatch(patience: ClaimWatch.silence))
+        } catch let error as DatasetError where error.code == .occupied {
+            throw ModelError(
+                .occupied, file: path, message: "another training is at work: \(error.message)",
+                advice: "wait for it, or choose another directory")
+        }
+    }
+
     /// Writes a checkpoint to go on from; the one before stays.
     func save(_ checkpoint: Checkpoint, isBest: Bool) throws {
         if Directory.exists(last) {

@@ -57,6 +57,8 @@ public final class Trainer {
 
     private let configuration: TrainingConfiguration
     private let run: RunDirectory
+    /// Of the process that writes the run's files.
+    private let claim: Claim?
     private let threads: Int
     private let world: World
     private let device: Device
@@ -82,7 +84,8 @@ public final class Trainer {
     ///   - device: Where the model is, and all that is computed of it.
     ///   - world: The processes that train together.
     ///   - remark: Is told what should be known.
-    /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins.
+    /// - Throws: `ModelError`, `LoaderError`, `DatasetError` or `SafeTensorsError` for anything that does not fit, before training begins;
+    ///   `ModelError` with code `occupied` if another process trains in this directory.
     public init(
         _ configuration: TrainingConfiguration, directory: String, threads: Int, on device: Device = .cpu,
         world: World = .single,
@@ -95,6 +98,7 @@ public final class Trainer {
         self.device = device
         try device.check()
         run = try RunDirectory(directory, isMade: world.isFirst)
+        claim = world.isFirst ? try run.claim() : nil
         try Torch.setThreads(threads)
         try Torch.seed(configuration.seed)
         task =
@@ -210,8 +214,10 @@ public final class Trainer {
     }
 
     /// Trains to the end.
-    /// - Throws: `ModelError` with code `training` if a loss is not finite; what the loader throws.
+    /// - Throws: `ModelError` with code `training` if a loss is not finite; `DatasetError` with code `occupied` if another process has taken
+    ///   the directory over; what the loader throws.
     public func train() throws -> Outcome {
+        defer { claim?.release() }
         if world.isFirst {
             try OutputFile.write(Array(CanonicalJSON.data(configuration, pretty: true)), to: run.configuration)
         }
@@ -365,6 +371,8 @@ public final class Trainer {
         description.training = state
         var checkpoint = Checkpoint(description, weights: task.parameters.named)
         checkpoint.optimizer = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) })
+        // Whoever was thought dead must not put its checkpoint over that of its successor.
+        try claim?.check()
         try run.save(checkpoint, isBest: isBest)
         try world.meet()
     }
