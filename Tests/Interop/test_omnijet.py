@@ -223,7 +223,8 @@ def test_what_does_not_fit_is_refused_before_training(jets, tmp_path, settings, 
 def test_a_run_with_another_configuration_is_not_gone_on_with(jets, tmp_path):
     omnijet("tokenizer", "train", *command(jets, tmp_path / "run"), "--quiet")
     text = omnijet("tokenizer", "train", *command(jets, tmp_path / "run", "clip=1"), "--quiet", status=1)
-    assert "another configuration" in text
+    clip = json.loads((tmp_path / "run/configuration.json").read_text())["clip"]
+    assert f"was written by a run with another configuration: clip = {clip}, not 1" in text
     checkpoint = tmp_path / "run/last.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     assert "last.safetensors" in omnijet("tokenizer", "train", *command(jets, tmp_path / "run"), "--quiet", status=1)

@@ -82,26 +82,3 @@ package struct RankCard: Codable, Sendable, Equatable {
         return ("\(found.path) = \(found.own)", found.other)
     }
 }
-
-extension JSONValue {
-    /// The first member that is another one in `other`, as text.
-    fileprivate func difference(from other: JSONValue, at path: String = "") -> (
-        path: String, own: String, other: String
-    )? {
-        if case .object(let mine) = self, case .object(let theirs) = other {
-            for key in Set(mine.keys).union(theirs.keys).sorted() {
-                let place = path.isEmpty ? key : "\(path).\(key)"
-                guard let a = mine[key], let b = theirs[key] else {
-                    return (place, Self.text(mine[key]), Self.text(theirs[key]))
-                }
-                if let found = a.difference(from: b, at: place) { return found }
-            }
-            return nil
-        }
-        return self == other || path.isEmpty ? nil : (path, Self.text(self), Self.text(other))
-    }
-
-    private static func text(_ value: JSONValue?) -> String {
-        value.flatMap { try? CanonicalJSON.text($0) } ?? "none"
-    }
-}

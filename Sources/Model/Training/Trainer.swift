@@ -168,8 +168,12 @@ public final class Trainer {
             throw ModelError(.weights, file: run.last, message: "holds no state of training")
         }
         guard before.configuration == configuration else {
+            let what = try JSONValue(encoding: before.configuration).difference(
+                from: JSONValue(encoding: configuration))
             throw ModelError(
-                .configuration, file: run.last, message: "was written by a run with another configuration",
+                .configuration, file: run.last,
+                message: "was written by a run with another configuration"
+                    + (what.map { ": \($0.path) = \($0.own), not \($0.other)" } ?? ""),
                 advice: "see \(run.configuration), or choose another directory")
         }
         _ = try task.parameters.load(checkpoint.weights, file: run.last)
