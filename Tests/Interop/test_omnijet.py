@@ -234,6 +234,13 @@ def test_the_wrong_command_for_a_task_is_wrong_usage(jets, tmp_path):
     omnijet("pretrain", *command(jets, tmp_path / "run"), "--quiet", status=64)
 
 
+def test_only_trainings_are_launched_as_several_processes(tmp_path):
+    """Each process would do the whole work of anything else, and write the same files."""
+    for words in ["tokenizer", "evaluate", "a", "b"], ["tokenizer"], ["tokenizer", "--help"]:
+        text = omnijet("launch", "-n", 2, "--", *words, status=64, cwd=tmp_path)
+        assert f"'{' '.join(words[:2])}' is no training by several processes: tokenizer train, pretrain or finetune" in text
+
+
 def test_jets_without_tokens_are_refused(jets, tmp_path):
     configuration = tmp_path / "c.json"
     configuration.write_text(json.dumps({"task": "pretrain", "data": {"datasets": [str(jets)]}}))

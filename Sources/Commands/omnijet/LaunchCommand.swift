@@ -31,9 +31,10 @@ struct LaunchCommand: ParsableCommand {
         guard (1...1024).contains(ranks) else { throw ValidationError("--ranks is 1 to 1024") }
         guard let name = command.first else { throw ValidationError("say what to run, behind --") }
         // What else there is would do the same work in each process, and write the same files.
-        guard ["tokenizer", "pretrain", "finetune"].contains(name) else {
+        guard ["pretrain", "finetune"].contains(name) || command.starts(with: ["tokenizer", "train"]) else {
+            let what = command.prefix(name == "tokenizer" ? 2 : 1).joined(separator: " ")
             throw ValidationError(
-                "'\(name)' is no training by several processes: tokenizer train, pretrain or finetune")
+                "'\(what)' is no training by several processes: tokenizer train, pretrain or finetune")
         }
         guard (0...86_400).contains(grace) else { throw ValidationError("--grace is 0 to 86400 s") }
     }
