@@ -53,44 +53,73 @@ struct TaskLabel: Sendable {
 
 /// A dataset, finished or not, as one task of a conversion, with all that it has to have in common with the others.
 struct ConversionTask: Sendable {
+    /// An input, without what only `export` needs of it.
+    struct Input: Decodable, Sendable {
+        var name: String
+        var bytes: Int
+        var headTailDigest: Digest
+        var rows: Int
+        /// The rows that this task takes.
+        var rowsTaken: Int
+    }
+
+    /// What a catalogue says of the work.
+    struct Work: Decodable {
+        var inputs: [Input]
+        var options: [String: String]
+        var schema: JSONValue
+        var selection: JSONValue?
+    }
+
     /// Which one it is.
     var label: TaskLabel
-    /// The inputs, with the rows that this task takes.
-    var inputs: [InputEntry]
+    /// The inputs of the conversion, in their order.
+    var inputs: [Input]
     /// The source schema in full.
     var schema: JSONValue
     /// How events and jets were chosen.
     var selection: JSONValue?
 
-    /// What the first line of a ledger says of the work.
-    private struct Work: Decodable {
-        struct Input: Decodable { var entry: InputEntry }
-        var inputs: [Input]
+    /// The task whose work this is, by a program; nil if it is that of none.
+    init?(_ work: Work, writer: [String: String]) {
+        guard let label = TaskLabel(options: work.options, writer: writer) else { return nil }
+        self.label = label
+        inputs = work.inputs
+        schema = work.schema
+        selection = work.selection
+    }
+
+    /// The task that made a dataset; nil if it is not the work of one.
+    init?(_ catalogue: Catalogue) {
+        let provenance = catalogue.provenance
+        self.init(
+            Work(
+                inputs: provenance.inputs.map {
+                    Input(
+                        name: $0.name, bytes: $0.bytes, headTailDigest: $0.headTailDigest, rows: $0.rows,
+                        rowsTaken: $0.rowsTaken)
+                }, options: provenance.options, schema: provenance.schema, selection: provenance.selection),
+            writer: catalogue.writer)
+    }
+
+    /// What the first line of a ledger says of it.
+    private struct Begun: Decodable {
+        struct Entry: Decodable { var entry: Input }
+        var inputs: [Entry]
         var options: [String: String]
         var schema: JSONValue
         var selection: JSONValue?
         var writer: [String: String]
     }
 
-    /// The task that made a dataset; nil if it is not the work of one.
-    init?(_ catalogue: Catalogue) {
-        let provenance = catalogue.provenance
-        guard let label = TaskLabel(options: provenance.options, writer: catalogue.writer) else { return nil }
-        self.label = label
-        inputs = provenance.inputs
-        schema = provenance.schema
-        selection = provenance.selection
-    }
-
-    /// The task that a ledger is of; nil if it is of none.
+    /// The task that a ledger is of, by its first line; nil if it is of none.
     init?(work text: String) {
-        guard let work = try? JSONDecoder().decode(Work.self, from: Data(text.utf8)),
-            let label = TaskLabel(options: work.options, writer: work.writer)
-        else { return nil }
-        self.label = label
-        inputs = work.inputs.map(\.entry)
-        schema = work.schema
-        selection = work.selection
+        guard let begun = try? JSONDecoder().decode(Begun.self, from: Data(text.utf8)) else { return nil }
+        self.init(
+            Work(
+                inputs: begun.inputs.map(\.entry), options: begun.options, schema: begun.schema,
+                selection: begun.selection),
+            writer: begun.writer)
     }
 
     /// Why two tasks are not of one conversion; nil if they are.

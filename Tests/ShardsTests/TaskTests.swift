@@ -22,6 +22,17 @@ import Testing
         ).run()
     }
 
+    /// A task that stops after its first shard.
+    private func begin(_ directory: String, _ number: Int, of count: Int, inputs: [String] = [Package.sample]) throws {
+        var options = ConversionOptions()
+        options.task = ConversionOptions.Task(number: number, of: count)
+        (options.batchRows, options.shardBytes) = (64, 60_000)
+        var converter = Converter(
+            inputs: inputs, output: directory, schema: try SourceSchema(named: "aspen-open-jets"), options: options)
+        converter.isInterrupted = { Directory.exists("\(directory)/shards/00000.arrow") }
+        #expect(throws: ConvertError.self) { try converter.run() }
+    }
+
     private func join(_ parts: [String], _ directory: TemporaryDirectory) throws -> Catalogue {
         let into = directory.file("joined-\(UUID().uuidString)")
         defer { #expect(parts.isEmpty || !Directory.exists(into) || Directory.exists("\(into)/dataset.json")) }
@@ -169,6 +180,21 @@ import Testing
         try convert(one, 1, of: 2) { $0.batchRows = 64 }
         let warnings = try ConversionStatus(directories: [parts[0], one]).warnings
         #expect(warnings.count == 1 && warnings[0].contains("batch-rows 64") && warnings[0].contains("128"))
+        // Finished and begun ones alike: what the first task has is what the others must have.
+        let inputs = ["x", "y"].map { directory.file("\($0).h5") }
+        for input in inputs { try FileManager.default.copyItem(atPath: Package.sample, toPath: input) }
+        let first = directory.file("0"), turned = directory.file("1"), begun = directory.file("2")
+        try convert(first, 0, of: 3, inputs: inputs) { ($0.batchRows, $0.shardBytes) = (64, 60_000) }
+        try convert(turned, 1, of: 3, inputs: inputs.reversed()) { ($0.batchRows, $0.shardBytes) = (64, 60_000) }
+        try begin(begun, 2, of: 3, inputs: inputs.reversed())
+        let differing = try ConversionStatus(directories: [first, turned, begun])
+        #expect(differing.tasks.map(\.state) == [.finished, .finished, .stopped])
+        #expect(differing.warnings.count == 2)
+        for (warning, path) in zip(differing.warnings, [turned, begun]) {
+            let words = "\(path) has the input \(inputs[1]) where \(first) has \(inputs[0])"
+            #expect(warning == words + ": 'pando index' will not join them")
+        }
+        #expect(try ConversionStatus(directories: [turned, begun]).warnings.isEmpty)
         // A claim may say anything.
         let odd = directory.file("odd")
         try Directory.make(odd)
@@ -315,16 +341,7 @@ import Testing
         let directory = try TemporaryDirectory(inMemory: true)
         let done = directory.file("done"), begun = directory.file("begun")
         try convert(done, 0, of: 2)
-        // One that stops after its first shard.
-        var options = ConversionOptions()
-        options.task = ConversionOptions.Task(number: 1, of: 2)
-        options.batchRows = 64
-        options.shardBytes = 60_000
-        var converter = Converter(
-            inputs: [Package.sample], output: begun, schema: try SourceSchema(named: "aspen-open-jets"),
-            options: options)
-        converter.isInterrupted = { Directory.exists("\(begun)/shards/00000.arrow") }
-        #expect(throws: ConvertError.self) { try converter.run() }
+        try begin(begun, 1, of: 2)
         try makeForeign(begun, heartbeat: 1, age: 1)
         let files = ["\(done)/dataset.json", "\(begun)/ledger/shards.jsonl", "\(begun)/claim.json"]
         let whole = try files.map { try InputFile(path: $0).readAll() }

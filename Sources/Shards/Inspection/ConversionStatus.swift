@@ -67,9 +67,10 @@ public struct ConversionStatus: Encodable, Sendable {
 
     /// What a directory says of itself.
     private struct Found {
-        var label: TaskLabel?
         var task: (number: Int, count: Int)
         var path: String
+        /// Why it is no task of the conversion of the first one that was found.
+        var difference: String?
         var state = State.stopped
         var rows = 0
         var rowsOfAll: Int?
@@ -82,15 +83,14 @@ public struct ConversionStatus: Encodable, Sendable {
     /// - Throws: `DatasetError`: `notADataset` for what is no task, `inconsistent` for tasks of different conversions or one
     ///   task in two places; `SystemError`.
     public init(directories: [String], watch: ClaimWatch = ClaimWatch()) throws {
-        var found: [Found] = []
-        for directory in directories { found += try Self.tasks(in: directory) }
+        var found: [Found] = [], model: Model?
+        for directory in directories { found += try Self.tasks(in: directory, &model) }
         guard let first = found.first else {
             throw DatasetError(.usage, message: "no directories to look at")
         }
         count = first.task.count
         warnings = []
         var places: [Int: String] = [:]
-        let model = found.first { $0.label != nil }
         for one in found {
             guard one.task.count == count else {
                 throw DatasetError(
@@ -104,9 +104,7 @@ public struct ConversionStatus: Encodable, Sendable {
                     .inconsistent, file: one.path, message: "is task \(one.task.number), as \(other) is",
                     advice: "name one of them")
             }
-            if let model, let label = one.label, let other = model.label,
-                let difference = label.difference(from: other, called: model.path)
-            {
+            if let difference = one.difference {
                 warnings.append("\(one.path) \(difference): 'pando index' will not join them")
             }
         }
@@ -116,7 +114,7 @@ public struct ConversionStatus: Encodable, Sendable {
             case true?: break
             case false?: found[index].state = .dead
             // Given up while we looked.
-            case nil: found[index] = try Self.look(at: found[index].path) ?? found[index]
+            case nil: found[index] = try Self.look(at: found[index].path, &model) ?? found[index]
             }
         }
         var tasks = (0..<count).map {
@@ -156,8 +154,8 @@ public struct ConversionStatus: Encodable, Sendable {
     }
 
     /// The task in a directory, or those in the directories in it.
-    private static func tasks(in directory: String) throws -> [Found] {
-        if let found = try look(at: directory) { return [found] }
+    private static func tasks(in directory: String, _ model: inout Model?) throws -> [Found] {
+        if let found = try look(at: directory, &model) { return [found] }
         guard let names = try Directory.names(in: directory) else {
             throw DatasetError(
                 .notADataset, file: directory,
@@ -166,7 +164,7 @@ public struct ConversionStatus: Encodable, Sendable {
         }
         let inside = try names.map { "\(directory)/\($0)" }.filter(Directory.isDirectory).compactMap { path in
             // Beside tasks there may be anything.
-            do { return try look(at: path) } catch let error as DatasetError where error.code == .notADataset {
+            do { return try look(at: path, &model) } catch let error as DatasetError where error.code == .notADataset {
                 return nil
             }
         }
@@ -180,24 +178,26 @@ public struct ConversionStatus: Encodable, Sendable {
         return inside
     }
 
+    /// The first task that was found, in full: of the others only what differs is kept, as each lists all inputs.
+    private struct Model {
+        var task: ConversionTask
+        var path: String
+
+        /// What differs in another task; nil if nothing does. The first one becomes the model.
+        static func difference(of task: ConversionTask?, _ path: String, from model: inout Model?) -> String? {
+            guard let task else { return nil }
+            if let model { return task.difference(from: model.task, called: model.path) }
+            model = Model(task: task, path: path)
+            return nil
+        }
+    }
+
     /// The few things of a catalogue that are of interest: the rest may be megabytes.
     private struct Brief: Decodable {
-        struct Provenance: Decodable { var options: [String: String] }
         var rows: Int
         var bytes: Int
         var writer: [String: String]
-        var provenance: Provenance
-    }
-
-    /// The first line of a ledger.
-    private struct Work: Decodable {
-        struct Input: Decodable {
-            struct Entry: Decodable { var rowsTaken: Int }
-            var entry: Entry
-        }
-        var inputs: [Input]
-        var options: [String: String]
-        var writer: [String: String]
+        var provenance: ConversionTask.Work
     }
 
     private struct Shard: Decodable {
@@ -210,7 +210,7 @@ public struct ConversionStatus: Encodable, Sendable {
 
     /// What a directory says; nil if it is neither a dataset nor one that is being made.
     /// - Throws: `DatasetError` with code `notADataset` if it is no task's.
-    private static func look(at directory: String) throws -> Found? {
+    private static func look(at directory: String, _ model: inout Model?) throws -> Found? {
         let catalogue = "\(directory)/\(Catalogue.fileName)"
         func noTask(_ what: String) -> DatasetError {
             DatasetError(
@@ -225,30 +225,31 @@ public struct ConversionStatus: Encodable, Sendable {
                     .damaged, file: catalogue, message: "is not the catalogue of a dataset",
                     advice: "run 'pando verify \(directory)'")
             }
-            guard let label = TaskLabel(options: brief.provenance.options, writer: brief.writer) else {
+            guard let task = ConversionTask(brief.provenance, writer: brief.writer) else {
                 throw noTask("is a dataset")
             }
             return Found(
-                label: label, task: (label.number, label.count), path: directory, state: .finished,
-                rows: sane(brief.rows),
-                rowsOfAll: sane(brief.rows), bytes: sane(brief.bytes))
+                task: (task.label.number, task.label.count), path: directory,
+                difference: Model.difference(of: task, directory, from: &model), state: .finished,
+                rows: sane(brief.rows), rowsOfAll: sane(brief.rows), bytes: sane(brief.bytes))
         }
         let owner = ClaimOwner(directory: directory)
         let ledger = "\(directory)/\(Ledger.fileName)"
         // Gone if the task has just finished.
         let lines = (try? InputFile(path: ledger).readAll()).map { Ledger.lines($0).map(\.content) } ?? []
         if owner == nil, lines.isEmpty {
-            return Directory.exists(catalogue) ? try look(at: directory) : nil
+            return Directory.exists(catalogue) ? try look(at: directory, &model) : nil
         }
-        let work = lines.first.flatMap { try? JSONDecoder().decode(Work.self, from: Data($0.utf8)) }
-        let label = work.flatMap { TaskLabel(options: $0.options, writer: $0.writer) }
-        let numbers = label.map { ($0.number, $0.count) } ?? owner?.progress?.task.flatMap { TaskLabel.numbers($0) }
+        let task = lines.first.flatMap { ConversionTask(work: $0) }
+        let numbers =
+            (task?.label).map { ($0.number, $0.count) } ?? owner?.progress?.task.flatMap { TaskLabel.numbers($0) }
         guard let numbers else { throw noTask("holds a conversion that has not finished") }
         let shards = lines.dropFirst().compactMap { try? JSONDecoder().decode(Shard.self, from: Data($0.utf8)) }
         return Found(
-            label: label, task: numbers, path: directory, state: owner == nil ? .stopped : .running,
+            task: numbers, path: directory, difference: Model.difference(of: task, directory, from: &model),
+            state: owner == nil ? .stopped : .running,
             rows: sane(shards.reduce(0) { $0 &+ $1.entry.rows }),
-            rowsOfAll: (work?.inputs.reduce(0) { $0 &+ $1.entry.rowsTaken }).map(sane),
+            rowsOfAll: (task?.inputs.reduce(0) { $0 &+ $1.rowsTaken }).map(sane),
             bytes: sane(shards.reduce(0) { $0 &+ $1.entry.bytes }), owner: owner)
     }
 
