@@ -18,6 +18,8 @@ with warnings.catch_warnings():
     classad = pytest.importorskip("classad")
 
 TASKS = 8
+# So many that a task works on for seconds behind its first shard: it is to be evicted or killed in between, on a busy machine too.
+INPUTS = 24
 SMALL = ["--batch-rows", "64", "--shard-size", "20kB", "--threads", "1"]
 # In a process of its own: the library has no right to end the one that tests.
 EXPAND = """
@@ -33,9 +35,9 @@ sys.stdout.flush()
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with what the comments of the submit file ask for."""
-    for number in range(6):
+    for number in range(INPUTS):
         shutil.copy(SAMPLE, tmp_path / f"in{number}.h5")
-    (tmp_path / "files.txt").write_text("".join(f"in{number}.h5\n" for number in range(6)))
+    (tmp_path / "files.txt").write_text("".join(f"in{number}.h5\n" for number in range(INPUTS)))
     (tmp_path / "parts").mkdir()
     queue(tmp_path, range(TASKS))
     monkeypatch.chdir(tmp_path)

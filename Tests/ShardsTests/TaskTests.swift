@@ -255,16 +255,19 @@ import Testing
         beats.start()
         let error = #expect(throws: DatasetError.self) { try Claim(directory: path, watch: ClaimWatch(patience: 3)) }
         #expect(error?.message.contains("process 17 on host elsewhere") == true)
-        // Two see it silent at the same time.
-        let won = Monitor(0)
-        try WorkerThreads.run(4) { _ in
-            guard let claim = try? Claim(directory: path, watch: ClaimWatch(patience: 1)) else { return }
-            won.update { $0 += 1 }
+        // Three see it silent at the same time, one later. Whoever wins stays until the others have looked, however late they come.
+        let over = Monitor((won: 0, lost: 0))
+        try WorkerThreads.run(4) { number in
+            if number == 3 { usleep(2_500_000) }
+            guard let claim = try? Claim(directory: path, watch: ClaimWatch(patience: 1)) else {
+                return over.update { $0.lost += 1 }
+            }
+            over.update { $0.won += 1 }
+            _ = over.wait(seconds: 60) { $0.won + $0.lost == 4 ? true : nil }
             try claim.check()
-            usleep(1_000_000)
             claim.release()
         }
-        #expect(won.read { $0 } == 1)
+        #expect(over.read { $0.won } == 1)
         #expect(try Directory.names(in: path) == [])
     }
 
