@@ -178,12 +178,16 @@ def start(folder, ranks, words, grace=3):
         stderr=subprocess.PIPE, text=True))
 
 
-def is_alive(process):
-    """Whether a process runs or is stopped; one that has ended and that nobody has asked about does not."""
+def state(process):
+    """The letter of /proc: T is stopped; Z has ended, and nobody has asked about it; X is gone."""
     try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
+        return pathlib.Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return "X"
+
+
+def is_alive(process):
+    return state(process) not in "ZX"
 
 
 @contextlib.contextmanager
@@ -192,6 +196,10 @@ def stopped(processes):
     processes = list(processes)
     for process in processes:
         os.kill(process, signal.SIGSTOP)
+    # Until it has heard that, it may hear other signals first.
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and any(state(process) not in "TZX" for process in processes):
+        time.sleep(0.001)
     assert all(map(is_alive, processes)), "the run was over before the test could act"
     yield
     for process in processes:
