@@ -194,17 +194,19 @@ def is_alive(process):
 def stopped(processes):
     """Nothing happens in these processes meanwhile, however long the test itself has to wait for a processor."""
     processes = list(processes)
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    # Until it has heard that, it may hear other signals first.
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and any(state(process) not in "TZX" for process in processes):
-        time.sleep(0.001)
-    assert all(map(is_alive, processes)), "the run was over before the test could act"
-    yield
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGCONT)
+    try:
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        # Until it has heard that, it may hear other signals first.
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and any(state(process) not in "TZX" for process in processes):
+            time.sleep(0.001)
+        assert all(map(is_alive, processes)), "the run was over before the test could act"
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
 
 def wait_for_step(directory, step):
