@@ -206,14 +206,19 @@ def place_script(place):
 OMNIJET = pathlib.Path(os.environ.get("PANDO_OMNIJET", ROOT / ".build/release/omnijet"))
 
 
+def training(folder):
+    """The command of a small training, without the directory of its run."""
+    pando("convert", SAMPLE, folder / "jets.pando", "--quiet")
+    (folder / "run.json").write_text(json.dumps({
+        "task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "validation": {"limit": 64}, "batch": 32, "epochSteps": 10, "epochs": 2,
+        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0}}))
+    return f"{OMNIJET} tokenizer train run.json --quiet --json --join-timeout 60"
+
+
 @pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
 def test_the_tasks_of_a_step_train_one_model(cluster, tmp_path):
     """Ranks and the place to meet come from what srun sets; without srun in a batch script it is one process, which says so."""
-    pando("convert", SAMPLE, tmp_path / "jets.pando", "--quiet")
-    (tmp_path / "run.json").write_text(json.dumps({
-        "task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "validation": {"limit": 64}, "batch": 32, "epochSteps": 10, "epochs": 2,
-        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0}}))
-    command = f"{OMNIJET} tokenizer train run.json --quiet --json --join-timeout 60"
+    command = training(tmp_path)
     script = tmp_path / "job.sh"
     script.write_text(f"""#!/bin/bash
 export OMP_NUM_THREADS=1
@@ -235,11 +240,7 @@ srun -n 2 {command} --run together
 @pytest.mark.skipif(not OMNIJET.exists(), reason="omnijet is not built")
 def test_steps_of_an_interactive_job_train_one_model_too(cluster, tmp_path):
     """A step that is started from salloc inherits the name `interactive`; its tasks are ranks for all that."""
-    pando("convert", SAMPLE, tmp_path / "jets.pando", "--quiet")
-    (tmp_path / "run.json").write_text(json.dumps({
-        "task": "tokenizer", "data": {"datasets": ["jets.pando"]}, "validation": {"limit": 64}, "batch": 32, "epochSteps": 10, "epochs": 1,
-        "tokenizer": {"width": 16, "blocks": 1, "heads": 2, "codes": 64, "dropout": 0}}))
-    command = f"{OMNIJET} tokenizer train run.json --run run --quiet --json --join-timeout 60"
+    command = f"{training(tmp_path)} --run run"
     done = cluster.call(
         "salloc", "-n", "2", "bash", "-c", f"export OMP_NUM_THREADS=1; srun -n 2 printenv SLURM_JOB_NAME; srun -n 2 {command}", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr + cluster.logs()
